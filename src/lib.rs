@@ -1,0 +1,6 @@
+//! WebSocket from the bytes up, without an async framework.
+
+pub mod entropy;
+pub mod frame;
+pub mod http;
+pub mod sse;
