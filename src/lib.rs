@@ -3,4 +3,5 @@
 pub mod entropy;
 pub mod frame;
 pub mod http;
+pub mod protocol;
 pub mod sse;

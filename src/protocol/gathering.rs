@@ -1,0 +1,98 @@
+//! A message whose pieces are put together.
+
+use super::{Message, MessageKind, MessageRef};
+
+/// Capacity that is kept for the next message; more is given back.
+const KEPT_LEN: usize = 4 * 1024;
+
+/// The message being gathered, in the buffer that it will be delivered in.
+///
+/// Text goes into a `String`, piece by checked piece, so that it needn't be checked again
+/// when it is handed out; bytes may also be read straight into place.
+#[derive(Debug, Default)]
+pub(super) struct Gathering {
+    text: String,
+    /// The bytes; after `filled` there may be room that a read has not filled yet.
+    bytes: Vec<u8>,
+    filled: usize,
+}
+
+impl Gathering {
+    pub(super) fn push_text(&mut self, first: Option<char>, text: &str, max_len: usize) {
+        let first_len = first.map_or(0, char::len_utf8);
+        reserve(self.text.capacity(), self.text.len() + first_len + text.len(), max_len, |len| {
+            self.text.reserve_exact(len.saturating_sub(self.text.len()));
+        });
+        self.text.extend(first);
+        self.text.push_str(text);
+    }
+
+    pub(super) fn push_bytes(&mut self, bytes: &[u8], max_len: usize) {
+        self.bytes.truncate(self.filled);
+        reserve(self.bytes.capacity(), self.filled + bytes.len(), max_len, |len| {
+            self.bytes.reserve_exact(len.saturating_sub(self.filled));
+        });
+        self.bytes.extend_from_slice(bytes);
+        self.filled = self.bytes.len();
+    }
+
+    /// How many bytes of a binary message have come.
+    pub(super) const fn filled_len(&self) -> usize {
+        self.filled
+    }
+
+    /// Room for at most `len` more bytes, to read into: as many as have come, so that
+    /// memory follows the bytes received and not the length announced.
+    pub(super) fn spare(&mut self, len: usize) -> &mut [u8] {
+        let wanted = self.filled + len.min(self.filled);
+        if self.bytes.len() < wanted {
+            self.bytes.reserve_exact(wanted - self.bytes.len());
+            self.bytes.resize(wanted, 0);
+        }
+        let end = self.bytes.len().min(self.filled + len);
+        self.bytes.get_mut(self.filled..end).unwrap_or_default()
+    }
+
+    /// Says that `len` bytes of the room were filled; gives them, to take the mask off.
+    pub(super) fn fill(&mut self, len: usize) -> &mut [u8] {
+        let start = self.filled;
+        self.filled = start.saturating_add(len).min(self.bytes.len());
+        self.bytes.get_mut(start..self.filled).unwrap_or_default()
+    }
+
+    pub(super) fn message(&self, kind: MessageKind) -> MessageRef<'_> {
+        match kind {
+            MessageKind::Text => MessageRef::Text(&self.text),
+            MessageKind::Binary => MessageRef::Binary(self.bytes.get(..self.filled).unwrap_or_default()),
+        }
+    }
+
+    /// The message, without a copy; leaves nothing behind.
+    pub(super) fn take(&mut self, kind: MessageKind) -> Message {
+        match kind {
+            MessageKind::Text => Message::Text(core::mem::take(&mut self.text)),
+            MessageKind::Binary => {
+                self.bytes.truncate(core::mem::take(&mut self.filled));
+                Message::Binary(core::mem::take(&mut self.bytes))
+            }
+        }
+    }
+
+    /// Forgets the message; keeps its memory if that is little.
+    pub(super) fn clear(&mut self) {
+        self.text.clear();
+        self.bytes.clear();
+        self.filled = 0;
+        if self.text.capacity() + self.bytes.capacity() > KEPT_LEN {
+            *self = Self::default();
+        }
+    }
+}
+
+/// Grows twofold, but never beyond `max_len` (or what is needed): the limit of a message is
+/// the limit of its memory.
+fn reserve(capacity: usize, needed: usize, max_len: usize, grow: impl FnOnce(usize)) {
+    if needed > capacity {
+        grow(needed.max(max_len.min(capacity.saturating_mul(2))));
+    }
+}

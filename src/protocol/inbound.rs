@@ -1,0 +1,195 @@
+//! The receiving half: bytes in, events out.
+
+use super::buffer::Window;
+use super::decoder::{Decoder, Delivery, Ready};
+use super::{Config, Message, ProtocolError, Role};
+use crate::frame::CloseFrame;
+
+/// Something that came from the peer. Payloads point into the receive window.
+///
+/// The mandatory answers to [`Ping`](Self::Ping) and [`Close`](Self::Close) are queued by
+/// the time a [`Protocol`](super::Protocol) hands the event out. An [`Inbound`] that was
+/// split off can't: give each of its events to
+/// [`Outbound::answer`](super::Outbound::answer).
+///
+/// ```
+/// use talkback::protocol::{Config, Event, Protocol, Role};
+///
+/// let mut client = Protocol::new(Role::Client, Config::default());
+/// let frame = b"\x81\x05Hello";
+/// client.spare()[..frame.len()].copy_from_slice(frame);
+/// client.received(frame.len());
+/// let (event, _outbound) = client.next_event()?.expect("a whole message came");
+/// assert_eq!(event, Event::Text("Hello"));
+/// # Ok::<(), talkback::protocol::ProtocolError>(())
+/// ```
+#[expect(clippy::exhaustive_enums, reason = "RFC 6455 §5.5 and §5.6: the protocol has no other")]
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event<'a> {
+    /// A whole text message.
+    Text(&'a str),
+    /// A whole binary message.
+    Binary(&'a [u8]),
+    /// A ping; its pong is queued.
+    Ping(&'a [u8]),
+    /// A pong, asked for or not.
+    Pong(&'a [u8]),
+    /// The peer closes; its answer is queued, and no event follows. `None`: without a code.
+    Close(Option<CloseFrame>),
+}
+
+/// The receiving half of a connection, for a thread of its own: see
+/// [`Protocol::split`](super::Protocol::split).
+///
+/// ```
+/// use talkback::protocol::{Config, Event, Protocol, Role};
+///
+/// let (mut inbound, mut outbound) = Protocol::new(Role::Client, Config::default()).split();
+/// inbound.spare()[..2].copy_from_slice(b"\x89\x00"); // a ping
+/// inbound.received(2);
+/// let event = inbound.next_event()?.expect("it is whole");
+/// outbound.answer(&event);
+/// assert!(!outbound.is_empty());
+/// # Ok::<(), talkback::protocol::ProtocolError>(())
+/// ```
+#[derive(Debug)]
+pub struct Inbound {
+    pub(super) window: Window,
+    pub(super) decoder: Decoder,
+    /// What `poll_event` found and nothing has taken.
+    pub(super) ready: Option<Ready>,
+    /// A gathered message that is being given out in parts.
+    pub(super) replay: Option<Replay>,
+    max_window_len: usize,
+    /// Whether `spare` gave out room in a message's buffer, not in the window.
+    direct: bool,
+}
+
+/// How far a gathered message was given out.
+#[derive(Debug)]
+pub(super) struct Replay {
+    pub(super) message: Message,
+    pub(super) given: usize,
+}
+
+impl Inbound {
+    pub(super) fn new(role: Role, config: &Config) -> Self {
+        Self {
+            window: Window::default(),
+            decoder: Decoder::new(role, config),
+            ready: None,
+            replay: None,
+            max_window_len: config.window_len_limit(),
+            direct: false,
+        }
+    }
+
+    /// Room to read into: in the window, or in the final buffer of a large binary message.
+    ///
+    /// Take all events first, then read, then call [`received`](Self::received) with the
+    /// count. The room is 4 KiB at first (allocated here) and grows to 64 KiB while reads
+    /// fill it; it is empty only while a full window waits to be decoded.
+    pub fn spare(&mut self) -> &mut [u8] {
+        self.direct = self.ready.is_none() && self.window.is_empty() && self.decoder.direct_spare().is_some();
+        if self.direct {
+            return self.decoder.direct_spare().unwrap_or_default();
+        }
+        self.window.spare(self.max_window_len)
+    }
+
+    /// Says that the first `len` bytes of [`spare`](Self::spare)'s room were filled.
+    pub fn received(&mut self, len: usize) {
+        if core::mem::take(&mut self.direct) {
+            self.decoder.direct_fill(len);
+        } else {
+            self.window.fill(len);
+        }
+    }
+
+    /// Whether [`next_event`](Self::next_event) has an event without more bytes.
+    ///
+    /// # Errors
+    /// See [`ProtocolError`]: give it to [`Outbound::fail`](super::Outbound::fail).
+    pub fn poll_event(&mut self) -> Result<bool, ProtocolError> {
+        if self.ready.is_none() {
+            self.ready = self.decode(Delivery::Whole)?;
+        }
+        Ok(self.ready.is_some())
+    }
+
+    /// The next event; `None`: more bytes are needed, or the peer has closed
+    /// ([`is_closed`](Self::is_closed)). Give it to
+    /// [`Outbound::answer`](super::Outbound::answer).
+    ///
+    /// A message that lies whole in the window is neither copied nor allocated for.
+    ///
+    /// # Errors
+    /// See [`ProtocolError`]: give it to [`Outbound::fail`](super::Outbound::fail).
+    #[inline]
+    pub fn next_event(&mut self) -> Result<Option<Event<'_>>, ProtocolError> {
+        let ready = match self.ready.take() {
+            Some(ready) => ready,
+            None => match self.decode(Delivery::Whole)? {
+                Some(ready) => ready,
+                None => return Ok(None),
+            },
+        };
+        self.decoder.event(self.window.filled(), ready)
+    }
+
+    /// The next whole message, owned; control frames are given to `answer` on the way.
+    /// `None`: more bytes are needed, or the peer has closed. A message that was gathered
+    /// is handed over without a copy, a small one is copied out of the window.
+    ///
+    /// # Errors
+    /// As [`next_event`](Self::next_event).
+    pub fn next_message(
+        &mut self,
+        mut answer: impl FnMut(&Event<'_>),
+    ) -> Result<Option<Message>, ProtocolError> {
+        while self.poll_event()? {
+            if let Some(Ready::Gathered(kind)) = self.ready {
+                self.ready = None;
+                return Ok(Some(self.decoder.take_gathered(kind)));
+            }
+            match self.next_event()? {
+                Some(Event::Text(text)) => return Ok(Some(Message::Text(text.to_owned()))),
+                Some(Event::Binary(bytes)) => return Ok(Some(Message::Binary(bytes.to_owned()))),
+                Some(control) => answer(&control),
+                None => {}
+            }
+        }
+        Ok(None)
+    }
+
+    /// Decodes the window up to the next thing that is ready.
+    #[inline]
+    pub(super) fn decode(&mut self, delivery: Delivery) -> Result<Option<Ready>, ProtocolError> {
+        if matches!(delivery, Delivery::Whole) {
+            self.replay = None;
+        }
+        let (input, at) = self.window.decode();
+        self.decoder.advance(input, at, delivery)
+    }
+
+    /// Whether the peer's close came.
+    #[must_use]
+    pub const fn is_closed(&self) -> bool {
+        self.decoder.is_closed()
+    }
+
+    /// The error that ended this connection, if one did.
+    #[must_use]
+    pub const fn error(&self) -> Option<&ProtocolError> {
+        self.decoder.error()
+    }
+
+    /// Gives back the buffers that hold nothing. Worth a call when a connection falls
+    /// silent; the next read allocates again.
+    pub fn release(&mut self) {
+        if self.ready.is_none() {
+            self.window.release();
+            self.decoder.release();
+        }
+    }
+}

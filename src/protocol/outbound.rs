@@ -1,0 +1,407 @@
+//! The sending half: messages in, bytes out.
+
+use bytes::Bytes;
+
+use super::output::Output;
+use super::{
+    Config, Event, Message, MessageKind, MessageRef, Part, Prepared, ProtocolError, Role, SendError,
+};
+use crate::entropy::Entropy;
+use crate::frame::{CloseFrame, FrameHeader, MAX_CONTROL_LEN, MaskKey, OpCode, apply_mask, extend_masked};
+
+/// Payloads from here on wait in a piece of their own instead of being copied.
+const MIN_PIECE_LEN: usize = 4 * 1024;
+/// While this much output waits, a pong goes into a slot that a later one replaces.
+const PROMPT_PONG_LEN: usize = 4 * 1024;
+
+/// The sending half of a connection. Everything is queued in order, and waits in
+/// [`output`](Self::output) until the caller has written it and said so with
+/// [`sent`](Self::sent).
+///
+/// ```
+/// use talkback::protocol::{Config, Protocol, Role};
+///
+/// let mut server = Protocol::new(Role::Server, Config::default());
+/// let outbound = server.outbound();
+/// outbound.send("hi")?;
+/// outbound.ping(b"?")?;
+/// let bytes: Vec<u8> = outbound.output().flatten().copied().collect();
+/// assert_eq!(bytes, b"\x81\x02hi\x89\x01?");
+/// outbound.sent(bytes.len());
+/// assert!(outbound.is_empty());
+/// # Ok::<(), talkback::protocol::SendError>(())
+/// ```
+#[derive(Debug)]
+pub struct Outbound {
+    /// Where a client's mask keys come from; a server has none.
+    entropy: Option<Box<Entropy>>,
+    output: Output,
+    max_output_len: u64,
+    /// The message that is being sent fragment by fragment.
+    fragmented: Option<MessageKind>,
+    /// A pong that waits for the output before it: at most one, the latest (RFC 6455 §5.5.3).
+    pong: Option<Vec<u8>>,
+    /// How much of the output must still go before the waiting pong is queued.
+    before_pong: usize,
+    /// Whether our close is queued, or sent.
+    closed: bool,
+}
+
+impl Outbound {
+    pub(super) fn new(role: Role, config: &Config) -> Self {
+        Self {
+            entropy: (role == Role::Client).then(|| Box::new(Entropy::from_system())),
+            output: Output::default(),
+            max_output_len: config.output_len_limit(),
+            fragmented: None,
+            pong: None,
+            before_pong: 0,
+            closed: false,
+        }
+    }
+
+    pub(super) fn set_entropy(&mut self, entropy: Entropy) {
+        if let Some(own) = &mut self.entropy {
+            **own = entropy;
+        }
+    }
+
+    /// Queues a message, copied. A client masks it in the same pass.
+    ///
+    /// # Errors
+    /// [`SendError::Closing`], [`SendError::Full`], [`SendError::Unfinished`].
+    pub fn send<'m>(&mut self, message: impl Into<MessageRef<'m>>) -> Result<(), SendError> {
+        let message = message.into();
+        self.check_message()?;
+        self.frame(message.kind().opcode(), true, message.as_bytes());
+        Ok(())
+    }
+
+    /// Queues a message that is given away: from 4 KiB on its payload isn't copied. A
+    /// client masks it in place.
+    ///
+    /// # Errors
+    /// As [`send`](Self::send).
+    pub fn send_owned(&mut self, message: impl Into<Message>) -> Result<(), SendError> {
+        let message = message.into();
+        if message.as_bytes().len() < MIN_PIECE_LEN {
+            return self.send(&message);
+        }
+        self.check_message()?;
+        let opcode = message.kind().opcode();
+        let mut payload = message.into_bytes();
+        if let Some(key) = self.header(opcode, true, payload.len()) {
+            apply_mask(&mut payload, key, 0);
+        }
+        self.output.push(Bytes::from(payload));
+        Ok(())
+    }
+
+    /// Queues a message that was framed before. A server shares its bytes from 4 KiB on,
+    /// and copies less; a client has to mask, and so to copy.
+    ///
+    /// # Errors
+    /// As [`send`](Self::send).
+    pub fn send_prepared(&mut self, prepared: &Prepared) -> Result<(), SendError> {
+        self.check_message()?;
+        if self.entropy.is_some() {
+            self.frame(prepared.kind().opcode(), true, prepared.payload());
+        } else if prepared.frame().len() < MIN_PIECE_LEN {
+            self.output.extend(prepared.frame());
+        } else {
+            self.output.push(prepared.frame().clone());
+        }
+        Ok(())
+    }
+
+    /// Queues a fragment of a message, copied. The first one begins the message, the one
+    /// with `last` ends it; pings and pongs may go between.
+    ///
+    /// # Errors
+    /// [`SendError::MixedKinds`] where it isn't of the kind of the first; [`SendError::Closing`],
+    /// [`SendError::Full`].
+    pub fn send_fragment<'m>(
+        &mut self,
+        fragment: impl Into<MessageRef<'m>>,
+        last: bool,
+    ) -> Result<(), SendError> {
+        let fragment = fragment.into();
+        let kind = fragment.kind();
+        self.check_room()?;
+        let opcode = match self.fragmented {
+            None => kind.opcode(),
+            Some(first) if first == kind => OpCode::Continuation,
+            Some(_) => return Err(SendError::MixedKinds),
+        };
+        self.fragmented = (!last).then_some(kind);
+        self.frame(opcode, last, fragment.as_bytes());
+        Ok(())
+    }
+
+    /// Queues a message whose payload the caller lends until the result is dropped: what is
+    /// written from [`LentMessage::output`] before that is never copied.
+    ///
+    /// # Errors
+    /// As [`send`](Self::send).
+    pub fn lend<'o, 'm>(
+        &'o mut self,
+        message: impl Into<MessageRef<'m>>,
+    ) -> Result<LentMessage<'o, 'm>, SendError> {
+        let payload = self.frame_lent(message.into())?;
+        Ok(LentMessage { outbound: self, payload })
+    }
+
+    /// Queues a message but for the payload that is given back, which must follow all that
+    /// is queued.
+    pub(crate) fn frame_lent<'m>(&mut self, message: MessageRef<'m>) -> Result<&'m [u8], SendError> {
+        let payload = message.as_bytes();
+        if self.entropy.is_some() || payload.len() < MIN_PIECE_LEN {
+            self.send(message)?;
+            return Ok(&[]);
+        }
+        self.check_message()?;
+        self.header(message.kind().opcode(), true, payload.len());
+        Ok(payload)
+    }
+
+    /// Queues a ping. Its pong comes as an event.
+    ///
+    /// # Errors
+    /// [`SendError::ControlTooLong`] above 125 bytes; [`SendError::Closing`], [`SendError::Full`].
+    pub fn ping(&mut self, payload: &[u8]) -> Result<(), SendError> {
+        self.control(OpCode::Ping, payload)
+    }
+
+    /// Queues a pong that answers no ping: RFC 6455 §5.5.3 allows it as a heartbeat. Those
+    /// that do answer are queued without being asked for.
+    ///
+    /// # Errors
+    /// As [`ping`](Self::ping).
+    pub fn pong(&mut self, payload: &[u8]) -> Result<(), SendError> {
+        self.control(OpCode::Pong, payload)
+    }
+
+    /// Queues a close, behind everything else; nothing can be sent after it. `None` gives
+    /// neither code nor reason.
+    ///
+    /// # Errors
+    /// [`SendError::Closing`] where one was queued before.
+    pub fn close(&mut self, frame: impl Into<Option<CloseFrame>>) -> Result<(), SendError> {
+        if self.closed {
+            return Err(SendError::Closing);
+        }
+        self.close_once(frame.into());
+        Ok(())
+    }
+
+    /// Queues what the RFC makes mandatory in answer to `event`: a pong for a ping, a close
+    /// for a close. Of many pings whose pongs can't be sent, the latest alone is answered.
+    #[inline]
+    pub fn answer(&mut self, event: &Event<'_>) {
+        match event {
+            Event::Ping(payload) => self.answer_ping(payload),
+            Event::Close(frame) => self.answer_close(frame.as_ref()),
+            Event::Text(_) | Event::Binary(_) | Event::Pong(_) => {}
+        }
+    }
+
+    /// As [`answer`](Self::answer), for a connection that is read in parts.
+    pub fn answer_part(&mut self, part: &Part<'_>) {
+        match part {
+            Part::Ping(payload) => self.answer_ping(payload),
+            Part::Close(frame) => self.answer_close(frame.as_ref()),
+            Part::Start(_) | Part::Data(_) | Part::End | Part::Pong(_) => {}
+        }
+    }
+
+    /// Queues the close that an error of the peer calls for, unless one was queued before.
+    pub fn fail(&mut self, error: &ProtocolError) {
+        let frame = CloseFrame::new(error.close_code(), &error.to_string());
+        self.close_once(Some(frame));
+    }
+
+    fn close_once(&mut self, frame: Option<CloseFrame>) {
+        if self.closed {
+            return;
+        }
+        self.queue_pong();
+        self.closed = true;
+        let mut payload = Vec::with_capacity(MAX_CONTROL_LEN);
+        if let Some(frame) = frame {
+            frame.encode(&mut payload);
+        }
+        self.frame(OpCode::Close, true, &payload);
+    }
+
+    /// "When sending a Close frame in response, the endpoint typically echos the status code
+    /// it received." -- RFC 6455 §5.5.1
+    fn answer_close(&mut self, frame: Option<&CloseFrame>) {
+        self.close_once(frame.map(|frame| CloseFrame::from(frame.code())));
+    }
+
+    fn answer_ping(&mut self, payload: &[u8]) {
+        if self.closed {
+            return;
+        }
+        if self.pong.is_none() && self.output.len() < PROMPT_PONG_LEN {
+            self.frame(OpCode::Pong, true, payload);
+            return;
+        }
+        let before = self.output.len();
+        let pong = self.pong.get_or_insert_with(|| {
+            self.before_pong = before;
+            Vec::new()
+        });
+        pong.clear();
+        pong.extend_from_slice(payload);
+    }
+
+    fn queue_pong(&mut self) {
+        if let Some(payload) = self.pong.take() {
+            self.frame(OpCode::Pong, true, &payload);
+        }
+    }
+
+    /// What waits to be written, in order. Write as much as the peer takes, in one vectored
+    /// write if possible, then call [`sent`](Self::sent).
+    pub fn output(&self) -> impl Iterator<Item = &[u8]> {
+        self.output.slices()
+    }
+
+    /// Says that the first `len` bytes of the output were written.
+    pub fn sent(&mut self, len: usize) {
+        self.output.sent(len);
+        self.taken(len);
+    }
+
+    /// Moves all that waits into `output`, which is to be written by somebody else.
+    pub(crate) fn take_output(&mut self, output: &mut Output) {
+        let len = self.output.len();
+        output.append(&mut self.output);
+        self.taken(len);
+    }
+
+    fn taken(&mut self, len: usize) {
+        self.before_pong = self.before_pong.saturating_sub(len);
+        if self.before_pong == 0 && self.pong.is_some() {
+            self.queue_pong();
+        }
+    }
+
+    /// How many bytes wait to be written.
+    #[must_use]
+    pub const fn output_len(&self) -> usize {
+        self.output.len()
+    }
+
+    /// Whether nothing waits to be written.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.output.is_empty()
+    }
+
+    /// Whether our close was queued: nothing more can be sent.
+    #[must_use]
+    pub const fn is_closed(&self) -> bool {
+        self.closed
+    }
+
+    /// Gives back the buffers that hold nothing.
+    pub fn release(&mut self) {
+        self.output.release();
+    }
+
+    fn control(&mut self, opcode: OpCode, payload: &[u8]) -> Result<(), SendError> {
+        if payload.len() > MAX_CONTROL_LEN {
+            return Err(SendError::ControlTooLong { len: payload.len() });
+        }
+        self.check_room()?;
+        self.frame(opcode, true, payload);
+        Ok(())
+    }
+
+    fn check_message(&self) -> Result<(), SendError> {
+        if self.fragmented.is_some() {
+            return Err(SendError::Unfinished);
+        }
+        self.check_room()
+    }
+
+    fn check_room(&self) -> Result<(), SendError> {
+        if self.closed {
+            return Err(SendError::Closing);
+        }
+        let (len, max) = (as_u64(self.output.len()), self.max_output_len);
+        if len > max { Err(SendError::Full { len, max }) } else { Ok(()) }
+    }
+
+    /// Queues a frame, its payload copied.
+    fn frame(&mut self, opcode: OpCode, fin: bool, payload: &[u8]) {
+        let key = self.header(opcode, fin, payload.len());
+        match key {
+            Some(key) => extend_masked(self.output.tail(), payload, key),
+            None => self.output.extend(payload),
+        }
+    }
+
+    /// Queues a header; the key to mask the payload with.
+    fn header(&mut self, opcode: OpCode, fin: bool, payload_len: usize) -> Option<MaskKey> {
+        // "A client MUST mask all frames that it sends to the server", "A server MUST NOT
+        // mask any frames that it sends to the client" -- RFC 6455 §5.1
+        let mask = self.entropy.as_mut().map(|entropy| MaskKey::random(entropy));
+        let header = FrameHeader { fin, rsv1: false, opcode, mask, payload_len: as_u64(payload_len) };
+        header.encode(self.output.tail());
+        mask
+    }
+}
+
+/// A message of which the payload is still the caller's: see [`Outbound::lend`].
+///
+/// Dropping it copies what was not sent behind the other output, so that nothing is lost.
+///
+/// ```
+/// use talkback::protocol::{Config, Protocol, Role};
+///
+/// let mut server = Protocol::new(Role::Server, Config::default());
+/// let payload = vec![7; 100_000];
+/// let mut lent = server.outbound().lend(&payload)?;
+/// let written = lent.output().map(<[u8]>::len).sum::<usize>() - 10; // the peer took this much
+/// lent.sent(written);
+/// drop(lent);
+/// assert_eq!(server.outbound().output_len(), 10);
+/// # Ok::<(), talkback::protocol::SendError>(())
+/// ```
+#[derive(Debug)]
+pub struct LentMessage<'o, 'm> {
+    outbound: &'o mut Outbound,
+    payload: &'m [u8],
+}
+
+impl LentMessage<'_, '_> {
+    /// What waits to be written, the lent payload last.
+    pub fn output(&self) -> impl Iterator<Item = &[u8]> {
+        let payload = (!self.payload.is_empty()).then_some(self.payload);
+        self.outbound.output().chain(payload)
+    }
+
+    /// Says that the first `len` bytes of it were written.
+    pub fn sent(&mut self, len: usize) {
+        let queued = len.min(self.outbound.output_len());
+        // The pong that waits may be queued when all before it is sent, but not before the
+        // payload that belongs there.
+        self.outbound.output.sent(queued);
+        self.payload = self.payload.get(len - queued..).unwrap_or_default();
+    }
+}
+
+impl Drop for LentMessage<'_, '_> {
+    fn drop(&mut self) {
+        self.outbound.output.extend(self.payload);
+        self.outbound.before_pong = self.outbound.before_pong.min(self.outbound.output.len());
+        self.outbound.taken(0);
+    }
+}
+
+fn as_u64(len: usize) -> u64 {
+    u64::try_from(len).unwrap_or(u64::MAX)
+}
