@@ -1,0 +1,159 @@
+//! The client's half of the handshake: RFC 6455 §4.1.
+
+use super::key::{accept_key, encode_key};
+use super::{BuildError, Offer, ResponseError, is_reserved};
+use crate::http::syntax::is_token;
+use crate::http::{Authority, Headers, Response, Status};
+
+/// A handshake that a client begins.
+///
+/// Write [`request`](Self::request), decode the response's head, give it to
+/// [`finish`](Self::finish). What came behind the head belongs to the connection.
+///
+/// ```
+/// use talkback::handshake::ClientHandshake;
+/// use talkback::http::{HeadLimits, Response};
+///
+/// let mut handshake = ClientHandshake::new("server.example.com", "/chat", *b"the sample nonce")?;
+/// handshake.subprotocol("chat")?;
+/// assert!(handshake.request().starts_with(b"GET /chat HTTP/1.1\r\nHost: server.example.com\r\n"));
+///
+/// let response = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+///     Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\nSec-WebSocket-Protocol: chat\r\n\r\n";
+/// let (response, _) = Response::decode(response, HeadLimits::default())?.expect("it is whole");
+/// assert_eq!(handshake.finish(&response)?.subprotocol(), Some("chat"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct ClientHandshake {
+    host: String,
+    target: String,
+    key: String,
+    subprotocols: Vec<String>,
+    headers: Headers,
+}
+
+/// What was agreed on: see [`ClientHandshake::finish`].
+///
+/// ```
+/// use talkback::handshake::Negotiated;
+///
+/// assert_eq!(Negotiated::default().subprotocol(), None);
+/// ```
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Negotiated {
+    subprotocol: Option<String>,
+}
+
+impl Negotiated {
+    /// The subprotocol that the server chose; `None`: none.
+    #[must_use]
+    pub fn subprotocol(&self) -> Option<&str> {
+        self.subprotocol.as_deref()
+    }
+}
+
+impl ClientHandshake {
+    /// A handshake with `host`, which has a port where it isn't the scheme's default, for
+    /// the path and query `target`. The nonce must be fresh and random:
+    /// [`Entropy::bytes`](crate::entropy::Entropy::bytes).
+    ///
+    /// # Errors
+    /// [`BuildError::InvalidHost`], [`BuildError::InvalidTarget`].
+    pub fn new(host: &str, target: &str, nonce: [u8; 16]) -> Result<Self, BuildError> {
+        Authority::decode(host).ok_or(BuildError::InvalidHost)?;
+        // "a fragment identifier [...] MUST NOT be used on these URIs" -- RFC 6455 §3
+        let visible = target.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'#');
+        if !visible || !target.starts_with('/') {
+            return Err(BuildError::InvalidTarget);
+        }
+        Ok(Self {
+            host: host.to_owned(),
+            target: target.to_owned(),
+            key: encode_key(nonce),
+            subprotocols: Vec::new(),
+            headers: Headers::new(),
+        })
+    }
+
+    /// Offers a subprotocol, after those offered before.
+    ///
+    /// # Errors
+    /// [`BuildError::InvalidSubprotocol`]; [`BuildError::UnofferedSubprotocol`] where it was
+    /// offered before.
+    pub fn subprotocol(&mut self, name: &str) -> Result<(), BuildError> {
+        if !is_token(name.as_bytes()) {
+            return Err(BuildError::InvalidSubprotocol);
+        }
+        if self.subprotocols.iter().any(|offered| offered == name) {
+            return Err(BuildError::UnofferedSubprotocol);
+        }
+        self.subprotocols.push(name.to_owned());
+        Ok(())
+    }
+
+    /// Adds a header, such as Origin, Authorization or Cookie.
+    ///
+    /// # Errors
+    /// [`BuildError::Header`] where the name or the value isn't valid,
+    /// [`BuildError::ReservedHeader`] for those that the handshake sets.
+    pub fn header(&mut self, name: &str, value: &str) -> Result<(), BuildError> {
+        if is_reserved(name) {
+            return Err(BuildError::ReservedHeader);
+        }
+        Ok(self.headers.append(name, value)?)
+    }
+
+    /// The request to write.
+    #[must_use]
+    pub fn request(&self) -> Vec<u8> {
+        let Self { host, target, key, .. } = self;
+        let mut request = format!(
+            "GET {target} HTTP/1.1\r\nHost: {host}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+             Sec-WebSocket-Key: {key}\r\nSec-WebSocket-Version: 13\r\n"
+        );
+        if !self.subprotocols.is_empty() {
+            request += &format!("Sec-WebSocket-Protocol: {}\r\n", self.subprotocols.join(", "));
+        }
+        let mut request = request.into_bytes();
+        self.headers.encode(&mut request);
+        request.extend_from_slice(b"\r\n");
+        request
+    }
+
+    /// Checks the response: if it passes, the connection is open.
+    ///
+    /// # Errors
+    /// [`ResponseError`]: end TCP.
+    pub fn finish(&self, response: &Response) -> Result<Negotiated, ResponseError> {
+        if response.status() != Status::SWITCHING_PROTOCOLS {
+            return Err(ResponseError::Refused(Box::new(response.clone())));
+        }
+        let headers = response.headers();
+        if !headers.has_token("Upgrade", "websocket") {
+            return Err(ResponseError::MissingUpgrade);
+        }
+        if !headers.has_token("Connection", "upgrade") {
+            return Err(ResponseError::MissingConnection);
+        }
+        if headers.only("Sec-WebSocket-Accept") != Ok(Some(&accept_key(&self.key))) {
+            return Err(ResponseError::InvalidAccept);
+        }
+        // "the use of an extension that was not present in the client's handshake [...] the
+        // client MUST _Fail the WebSocket Connection_" -- RFC 6455 §4.1: none is offered.
+        if !Offer::decode(headers).is_ok_and(|chosen| chosen.is_empty()) {
+            return Err(ResponseError::UnofferedExtension);
+        }
+        Ok(Negotiated { subprotocol: self.chosen_subprotocol(headers)? })
+    }
+
+    fn chosen_subprotocol(&self, headers: &Headers) -> Result<Option<String>, ResponseError> {
+        match headers.only("Sec-WebSocket-Protocol") {
+            Ok(None) => Ok(None),
+            Ok(Some(chosen)) if self.subprotocols.iter().any(|offered| offered == chosen) => {
+                Ok(Some(chosen.to_owned()))
+            }
+            Ok(Some(_)) | Err(_) => Err(ResponseError::UnofferedSubprotocol),
+        }
+    }
+}
