@@ -349,8 +349,8 @@ fn a_built_response_is_written_with_its_length() {
     response.encode(&mut output);
     assert_eq!(output, b"beforeHTTP/1.1 404 Not Found\r\nX-A: b\r\nContent-Length: 4\r\n\r\ngone");
     output.clear();
-    response.encode_head(&mut output);
-    assert_eq!(output, b"HTTP/1.1 404 Not Found\r\nX-A: b\r\n\r\n");
+    response.encode_chunked_head(&mut output);
+    assert_eq!(output, b"HTTP/1.1 404 Not Found\r\nX-A: b\r\nTransfer-Encoding: chunked\r\n\r\n");
 }
 
 #[test]

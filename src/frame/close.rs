@@ -94,7 +94,10 @@ impl CloseFrame {
     /// edge of a character. Allocates where the reason isn't empty.
     #[must_use]
     pub fn new(code: CloseCode, reason: &str) -> Self {
-        let end = reason.floor_char_boundary(Self::MAX_REASON_LEN);
+        let mut end = reason.len().min(Self::MAX_REASON_LEN);
+        while !reason.is_char_boundary(end) {
+            end -= 1;
+        }
         Self { code, reason: reason.get(..end).unwrap_or_default().to_owned() }
     }
 

@@ -47,7 +47,6 @@ pub struct Response {
     status: Status,
     /// Has no control byte, and is ASCII.
     reason: Cow<'static, str>,
-    framing: Framing,
     headers: Headers,
     body: Vec<u8>,
 }
@@ -60,7 +59,6 @@ impl Response {
             version: Version::Http11,
             status,
             reason: Cow::Borrowed(status.reason()),
-            framing: Framing { content_length: None, has_transfer_encoding: false },
             headers: Headers::new(),
             body: Vec::new(),
         }
@@ -144,8 +142,9 @@ impl Response {
     ///
     /// `None` if it announced none: the body then ends with the connection, or is chunked.
     #[must_use]
-    pub const fn content_length(&self) -> Option<u64> {
-        self.framing.content_length
+    pub fn content_length(&self) -> Option<u64> {
+        // It was checked when the head was decoded.
+        Framing::decode(&self.headers).ok()?.content_length
     }
 
     /// Writes the whole response behind what is in `output`: status line, headers, Content-Length, body.
@@ -162,12 +161,10 @@ impl Response {
         }
     }
 
-    /// Writes the head alone, without a Content-Length, for a body that the caller writes until it closes the
-    /// connection.
-    ///
-    /// Such a response should say `Connection: close`, which is the caller's to add.
-    pub fn encode_head(&self, output: &mut Vec<u8>) {
+    /// Writes the head alone, for a body in chunks (RFC 9112 §7.1) that the caller writes behind it.
+    pub fn encode_chunked_head(&self, output: &mut Vec<u8>) {
         self.encode_lines(output);
+        encode_field("Transfer-Encoding", b"chunked", output);
         output.extend_from_slice(b"\r\n");
     }
 
@@ -186,11 +183,11 @@ impl Response {
         let mut parsed = httparse::Response::new(&mut slots);
         let Ok(httparse::Status::Complete(_)) = parsed.parse(head) else { return Err(HttpError::Malformed) };
         let headers = Headers::from_parsed(parsed.headers);
+        Framing::decode(&headers)?;
         Ok(Self {
             version: if parsed.version == Some(1) { Version::Http11 } else { Version::Http10 },
             status: parsed.code.and_then(Status::new).ok_or(HttpError::Malformed)?,
             reason: Cow::Owned(parsed.reason.unwrap_or_default().to_owned()),
-            framing: Framing::decode(&headers)?,
             headers,
             body: Vec::new(),
         })

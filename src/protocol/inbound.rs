@@ -16,9 +16,7 @@ use crate::frame::CloseFrame;
 /// use talkback::protocol::{Config, Event, Protocol, Role};
 ///
 /// let mut client = Protocol::new(Role::Client, Config::default());
-/// let frame = b"\x81\x05Hello";
-/// client.spare()[..frame.len()].copy_from_slice(frame);
-/// client.received(frame.len());
+/// client.receive(b"\x81\x05Hello");
 /// let (event, _outbound) = client.next_event()?.expect("a whole message came");
 /// assert_eq!(event, Event::Text("Hello"));
 /// # Ok::<(), talkback::protocol::ProtocolError>(())
@@ -45,8 +43,7 @@ pub enum Event<'a> {
 /// use talkback::protocol::{Config, Event, Protocol, Role};
 ///
 /// let (mut inbound, mut outbound) = Protocol::new(Role::Client, Config::default()).split();
-/// inbound.spare()[..2].copy_from_slice(b"\x89\x00"); // a ping
-/// inbound.received(2);
+/// inbound.receive(b"\x89\x00"); // a ping
 /// let event = inbound.next_event()?.expect("it is whole");
 /// outbound.answer(&event);
 /// assert!(!outbound.is_empty());
@@ -104,6 +101,12 @@ impl Inbound {
         } else {
             self.window.fill(len);
         }
+    }
+
+    /// Copies bytes that were read elsewhere into the window, however many: those that
+    /// came behind a handshake, or in a test.
+    pub fn receive(&mut self, bytes: &[u8]) {
+        self.window.push(bytes);
     }
 
     /// Whether [`next_event`](Self::next_event) has an event without more bytes.

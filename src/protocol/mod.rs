@@ -119,6 +119,11 @@ impl Protocol {
         self.inbound.received(len);
     }
 
+    /// Copies bytes that were read elsewhere into the window: see [`Inbound::receive`].
+    pub fn receive(&mut self, bytes: &[u8]) {
+        self.inbound.receive(bytes);
+    }
+
     /// Lends a buffer that bytes were read into, to be decoded in place: for loops that
     /// read for many connections into one buffer.
     pub const fn lend<'a>(&'a mut self, input: &'a mut [u8]) -> Lent<'a> {

@@ -306,6 +306,12 @@ impl Outbound {
         self.closed
     }
 
+    /// Whether more waits than `Config::max_output_len`: a message would be refused.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        as_u64(self.output.len()) > self.max_output_len
+    }
+
     /// Gives back the buffers that hold nothing.
     pub fn release(&mut self) {
         self.output.release();
@@ -331,8 +337,10 @@ impl Outbound {
         if self.closed {
             return Err(SendError::Closing);
         }
-        let (len, max) = (as_u64(self.output.len()), self.max_output_len);
-        if len > max { Err(SendError::Full { len, max }) } else { Ok(()) }
+        if self.is_full() {
+            return Err(SendError::Full { len: as_u64(self.output.len()), max: self.max_output_len });
+        }
+        Ok(())
     }
 
     /// Queues a frame, its payload copied.

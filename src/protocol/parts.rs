@@ -11,8 +11,7 @@ use crate::frame::CloseFrame;
 /// use talkback::protocol::{Config, MessageKind, Part, Protocol, Role};
 ///
 /// let mut client = Protocol::new(Role::Client, Config::default());
-/// client.spare()[..5].copy_from_slice(b"\x02\x03abc"); // a fragment, and more to come
-/// client.received(5);
+/// client.receive(b"\x02\x03abc"); // a fragment, and more to come
 /// assert_eq!(client.next_part(2)?, Some(Part::Start(MessageKind::Binary)));
 /// assert_eq!(client.next_part(2)?, Some(Part::Data(b"ab")));
 /// assert_eq!(client.next_part(2)?, Some(Part::Data(b"c")));

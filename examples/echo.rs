@@ -1,0 +1,53 @@
+//! Sends back what it gets: a thread a connection, every path, any Origin, up to 64 MiB a message.
+//!
+//! ```text
+//! cargo run --release --example echo [-- ADDR]
+//! ```
+
+use std::error::Error;
+use std::net::{TcpListener, TcpStream};
+use std::process::ExitCode;
+use std::{env, io, thread};
+
+use talkback::handshake::Origins;
+use talkback::{Accept, Config};
+
+const MAX_MESSAGE_LEN: usize = 64 * 1024 * 1024;
+
+fn main() -> ExitCode {
+    let address = env::args().nth(1).unwrap_or_else(|| "127.0.0.1:9001".to_owned());
+    match serve(&address) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("echo: {address}: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn serve(address: &str) -> io::Result<()> {
+    let listener = TcpListener::bind(address)?;
+    println!("listening on ws://{}", listener.local_addr()?);
+    let config = Config::default().max_message_len(Some(MAX_MESSAGE_LEN));
+    let accept = Accept::new().origins(Origins::Any).config(config);
+    for stream in listener.incoming() {
+        // A connection that went away before it was taken is no reason to stop.
+        let Ok(stream) = stream else { continue };
+        let accept = accept.clone();
+        thread::spawn(move || {
+            if let Err(error) = echo(stream, &accept) {
+                eprintln!("echo: {error}");
+            }
+        });
+    }
+    Ok(())
+}
+
+/// Answers until the peer closes. All that one read brought is answered by one write.
+fn echo(stream: TcpStream, accept: &Accept) -> Result<(), Box<dyn Error>> {
+    let mut ws = accept.accept(stream)?;
+    while let Some(message) = ws.recv()? {
+        ws.queue(&message)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,211 @@
+//! The opening of a connection: TCP, then the handshake.
+
+use std::io;
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
+
+use super::{ConnectError, Url, tcp};
+use crate::blocking::{HeadError, Stream, WebSocket, read_before, read_head};
+use crate::entropy::Entropy;
+use crate::handshake::{ClientHandshake, ResponseError};
+use crate::http::{HeadLimits, Response, ResponseDecoder};
+use crate::protocol::{Config, Role};
+
+/// How much of a refusal's body is kept for the error.
+const MAX_BODY_LEN: usize = 4 * 1024;
+
+/// Connects to a `ws://` address: TCP, handshake, ready to send. Blocks for 10 s at most
+/// for each of the two.
+///
+/// ```no_run
+/// let mut ws = talkback::connect("ws://localhost:8080/socket")?;
+/// ws.send("hello")?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Errors
+/// [`ConnectError`].
+pub fn connect(url: &str) -> Result<WebSocket<TcpStream>, ConnectError> {
+    Connect::new(url).connect()
+}
+
+/// What to ask for when connecting, and how long to wait.
+///
+/// ```no_run
+/// use std::time::Duration;
+/// use talkback::client::Connect;
+///
+/// let ws = Connect::new("ws://localhost:8080/socket")
+///     .header("Authorization", "Bearer secret")
+///     .subprotocol("chat")
+///     .connect_timeout(Some(Duration::from_secs(3)))
+///     .connect()?;
+/// assert_eq!(ws.subprotocol(), Some("chat"));
+/// # Ok::<(), talkback::client::ConnectError>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct Connect {
+    url: String,
+    headers: Vec<(String, String)>,
+    subprotocols: Vec<String>,
+    config: Config,
+    head_limits: HeadLimits,
+    connect_timeout: Option<Duration>,
+    handshake_timeout: Option<Duration>,
+}
+
+impl Connect {
+    /// A connection to this `ws://` address. It is looked at by [`connect`](Self::connect).
+    #[must_use]
+    pub fn new(url: impl Into<String>) -> Self {
+        Self {
+            url: url.into(),
+            headers: Vec::new(),
+            subprotocols: Vec::new(),
+            config: Config::default(),
+            head_limits: HeadLimits::default(),
+            connect_timeout: Some(Duration::from_secs(10)),
+            handshake_timeout: Some(Duration::from_secs(10)),
+        }
+    }
+
+    /// Adds a header to the request, such as Origin, Authorization or Cookie.
+    #[must_use]
+    pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.headers.push((name.into(), value.into()));
+        self
+    }
+
+    /// Offers a subprotocol, after those offered before.
+    #[must_use]
+    pub fn subprotocol(mut self, name: impl Into<String>) -> Self {
+        self.subprotocols.push(name.into());
+        self
+    }
+
+    /// Sets the limits and deadlines of the connection.
+    #[must_use]
+    pub fn config(mut self, config: Config) -> Self {
+        self.config = config;
+        self
+    }
+
+    /// Sets the limits of the response's head.
+    #[must_use]
+    pub const fn head_limits(mut self, head_limits: HeadLimits) -> Self {
+        self.head_limits = head_limits;
+        self
+    }
+
+    /// Bounds the search for the host's address and the TCP connection. Default 10 s.
+    #[must_use]
+    pub const fn connect_timeout(mut self, timeout: Option<Duration>) -> Self {
+        self.connect_timeout = timeout;
+        self
+    }
+
+    /// Bounds the handshake, in all. Default 10 s.
+    #[must_use]
+    pub const fn handshake_timeout(mut self, timeout: Option<Duration>) -> Self {
+        self.handshake_timeout = timeout;
+        self
+    }
+
+    /// Connects. Small messages are sent at once (`TCP_NODELAY`). Redirects aren't
+    /// followed: they are [`ResponseError::Refused`], with the response.
+    ///
+    /// # Errors
+    /// [`ConnectError`].
+    pub fn connect(&self) -> Result<WebSocket<TcpStream>, ConnectError> {
+        let url = Url::parse(&self.url)?;
+        let handshake = self.client_handshake(&url)?;
+        let stream = tcp::connect(&url, self.connect_timeout)?;
+        self.open(stream, &handshake)
+    }
+
+    /// Does the handshake over a stream that is connected to the server already, such as a
+    /// TLS or Unix one. For one without deadlines, wrap it in
+    /// [`Untimed`](crate::blocking::Untimed).
+    ///
+    /// # Errors
+    /// [`ConnectError`].
+    pub fn handshake<S: Stream>(&self, stream: S) -> Result<WebSocket<S>, ConnectError> {
+        let handshake = self.client_handshake(&Url::parse(&self.url)?)?;
+        self.open(stream, &handshake)
+    }
+
+    fn client_handshake(&self, url: &Url) -> Result<ClientHandshake, ConnectError> {
+        let nonce = Entropy::from_system().bytes();
+        let mut handshake = ClientHandshake::new(&url.authority(), url.target(), nonce)?;
+        for name in &self.subprotocols {
+            handshake.subprotocol(name)?;
+        }
+        for (name, value) in &self.headers {
+            handshake.header(name, value)?;
+        }
+        Ok(handshake)
+    }
+
+    fn open<S: Stream>(
+        &self,
+        mut stream: S,
+        handshake: &ClientHandshake,
+    ) -> Result<WebSocket<S>, ConnectError> {
+        let deadline = self.handshake_timeout.map(|timeout| Instant::now() + timeout);
+        stream.set_write_timeout(self.handshake_timeout)?;
+        stream.set_nodelay(true)?;
+        write_request(&mut stream, &handshake.request())?;
+        let mut decoder = ResponseDecoder::new(self.head_limits);
+        let (response, rest) = read_head(&mut stream, deadline, |received| decoder.decode(received))
+            .map_err(ConnectError::from)?;
+        let negotiated = match handshake.finish(&response) {
+            Ok(negotiated) => negotiated,
+            Err(ResponseError::Refused(_)) => {
+                let response = with_body(response, rest, &mut stream, deadline);
+                return Err(ResponseError::Refused(Box::new(response)).into());
+            }
+            Err(error) => return Err(error.into()),
+        };
+        let ws = WebSocket::from_parts(stream, &rest, Role::Client, self.config.clone());
+        Ok(ws.with_subprotocol(negotiated.subprotocol().map(str::to_owned)))
+    }
+}
+
+fn write_request(stream: &mut impl Stream, request: &[u8]) -> Result<(), ConnectError> {
+    let written = stream.write_all(request).and_then(|()| stream.flush());
+    written.map_err(|error| match error.kind() {
+        io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => ConnectError::HandshakeTimeout,
+        _ => ConnectError::Io(error),
+    })
+}
+
+/// The response with what comes of its body, 4 KiB at most: for people who read the error.
+fn with_body(
+    response: Response,
+    mut body: Vec<u8>,
+    stream: &mut impl Stream,
+    deadline: Option<Instant>,
+) -> Response {
+    let announced = response.content_length().and_then(|len| usize::try_from(len).ok());
+    let wanted = announced.unwrap_or(MAX_BODY_LEN).min(MAX_BODY_LEN);
+    let mut chunk = [0; MAX_BODY_LEN];
+    while body.len() < wanted {
+        match read_before(stream, deadline, &mut chunk) {
+            Ok(0) | Err(_) => break,
+            Ok(len) => body.extend_from_slice(chunk.get(..len).unwrap_or_default()),
+        }
+    }
+    body.truncate(wanted);
+    response.body(body)
+}
+
+impl From<HeadError> for ConnectError {
+    fn from(error: HeadError) -> Self {
+        match error {
+            HeadError::Http(error) => ResponseError::from(error).into(),
+            HeadError::Closed => Self::Disconnected,
+            HeadError::Timeout => Self::HandshakeTimeout,
+            HeadError::Io(error) => Self::Io(error),
+        }
+    }
+}

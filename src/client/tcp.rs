@@ -1,0 +1,52 @@
+//! A TCP connection to a host by name, before a deadline.
+
+use std::io;
+use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+
+use super::{ConnectError, Url};
+
+/// Connects to the first address of the host that answers.
+pub(super) fn connect(url: &Url, timeout: Option<Duration>) -> Result<TcpStream, ConnectError> {
+    let deadline = timeout.map(|timeout| Instant::now() + timeout);
+    let mut last = ConnectError::Io(io::ErrorKind::NotFound.into());
+    for address in resolve(url, deadline)? {
+        let stream = match left(deadline)? {
+            Some(left) => TcpStream::connect_timeout(&address, left),
+            None => TcpStream::connect(address),
+        };
+        match stream {
+            Ok(stream) => return Ok(stream),
+            Err(error) if error.kind() == io::ErrorKind::TimedOut => last = ConnectError::ConnectTimeout,
+            Err(error) => last = ConnectError::Io(error),
+        }
+    }
+    Err(last)
+}
+
+/// The addresses of the host. The system's resolver knows no deadline: with one, it runs
+/// in a thread of its own, which may outlive this call.
+fn resolve(url: &Url, deadline: Option<Instant>) -> Result<Vec<SocketAddr>, ConnectError> {
+    if let Ok(address) = url.host().parse() {
+        return Ok(vec![SocketAddr::new(address, url.port())]);
+    }
+    let name = (url.host().to_owned(), url.port());
+    let Some(left) = left(deadline)? else { return Ok(name.to_socket_addrs()?.collect()) };
+    let (sender, receiver) = mpsc::channel();
+    std::thread::Builder::new().name("resolve".to_owned()).spawn(move || {
+        let found = name.to_socket_addrs().map(Vec::from_iter);
+        // Nobody listens any more if the time was up.
+        sender.send(found).unwrap_or_default();
+    })?;
+    let found = receiver.recv_timeout(left).map_err(|_| ConnectError::ConnectTimeout)?;
+    Ok(found?)
+}
+
+fn left(deadline: Option<Instant>) -> Result<Option<Duration>, ConnectError> {
+    let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+    if left.is_some_and(|left| left.is_zero()) {
+        return Err(ConnectError::ConnectTimeout);
+    }
+    Ok(left)
+}

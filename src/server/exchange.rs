@@ -1,0 +1,189 @@
+//! One request and what becomes of it: a page, a stream of events, or a connection.
+
+use std::io;
+use std::net::Shutdown;
+use std::time::{Duration, Instant};
+
+use super::{Accept, AcceptError, EventStream};
+use crate::blocking::{HeadError, Stream, WebSocket, read_before, read_head};
+use crate::handshake::{HandshakeError, Upgrade};
+use crate::http::{Request, RequestDecoder, Response, Status};
+use crate::protocol::{Config, Role};
+
+/// How much of a refused client's input is read and forgotten.
+const MAX_DRAIN_LEN: usize = 256 * 1024;
+
+/// A request that was read from a stream and waits for its answer: see it, then call one of
+/// [`respond`](Self::respond), [`upgrade`](Self::upgrade) and [`events`](Self::events).
+///
+/// ```no_run
+/// use talkback::http::{Response, Status};
+/// use talkback::server::{Accept, Exchange};
+///
+/// # let listener = std::net::TcpListener::bind("127.0.0.1:8080")?;
+/// # let stream = listener.accept()?.0;
+/// let exchange = Exchange::read(stream, &Accept::new())?;
+/// match exchange.request().path() {
+///     "/" => exchange.respond(&Response::new(Status::OK).body("hello"))?,
+///     "/socket" => drop(exchange.upgrade()?),
+///     _ => exchange.respond(&Response::refusal(Status::NOT_FOUND, "there is nothing here"))?,
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+pub struct Exchange<S> {
+    stream: S,
+    request: Request,
+    /// What came behind the head.
+    rest: Vec<u8>,
+    accept: Accept,
+}
+
+impl<S: Stream> Exchange<S> {
+    /// Reads a request's head. Blocks for [`Accept::handshake_timeout`] at most; what isn't
+    /// an acceptable request is answered here.
+    ///
+    /// # Errors
+    /// [`AcceptError`]: the client was answered, TCP is ended.
+    pub fn read(mut stream: S, accept: &Accept) -> Result<Self, AcceptError> {
+        let deadline = accept.handshake_timeout.map(|timeout| Instant::now() + timeout);
+        stream.set_write_timeout(accept.config.write_timeout)?;
+        stream.set_nodelay(true)?;
+        let mut decoder = RequestDecoder::new(accept.head_limits);
+        match read_head(&mut stream, deadline, |received| decoder.decode(received)) {
+            Ok((request, rest)) => Ok(Self { stream, request, rest, accept: accept.clone() }),
+            Err(HeadError::Http(error)) => Err(refuse(stream, &accept.config, error.into())),
+            Err(HeadError::Timeout) => {
+                let response =
+                    Response::refusal(Status::REQUEST_TIMEOUT, "the request was not complete in time");
+                // The answer is a courtesy: the error says what happened.
+                write_last(stream, &response, &accept.config).unwrap_or_default();
+                Err(AcceptError::Timeout)
+            }
+            Err(HeadError::Closed) => Err(AcceptError::Disconnected),
+            Err(HeadError::Io(error)) => Err(AcceptError::Io(error)),
+        }
+    }
+
+    /// The request.
+    #[must_use]
+    pub const fn request(&self) -> &Request {
+        &self.request
+    }
+
+    /// The stream below.
+    #[must_use]
+    pub const fn stream(&self) -> &S {
+        &self.stream
+    }
+
+    /// Answers with `response`, and ends TCP. To a HEAD, the body isn't sent.
+    ///
+    /// # Errors
+    /// Those of the stream.
+    pub fn respond(self, response: &Response) -> io::Result<()> {
+        let mut response = response.clone();
+        if !response.headers().contains("Connection") {
+            // Both are constants and valid: it can't fail.
+            response = response.clone().header("Connection", "close").unwrap_or(response);
+        }
+        let mut bytes = Vec::new();
+        response.encode(&mut bytes);
+        if self.request.method() == "HEAD" {
+            bytes.truncate(bytes.len() - response.content().len());
+        }
+        write_and_end(self.stream, &bytes, &self.accept.config)
+    }
+
+    /// Opens a WebSocket connection. What came behind the request is received first.
+    ///
+    /// # Errors
+    /// [`AcceptError::Handshake`] where the request isn't a valid upgrade; the client was
+    /// told why, TCP is ended.
+    pub fn upgrade(self) -> Result<WebSocket<S>, AcceptError> {
+        self.upgrade_with(|_, _| Ok(()))
+    }
+
+    /// Opens a WebSocket connection, and lets the caller choose a subprotocol, add headers,
+    /// or refuse.
+    ///
+    /// # Errors
+    /// As [`upgrade`](Self::upgrade); [`AcceptError::Refused`].
+    pub fn upgrade_with(
+        mut self,
+        choose: impl FnOnce(&Request, &mut Upgrade) -> Result<(), Response>,
+    ) -> Result<WebSocket<S>, AcceptError> {
+        let mut upgrade = match self.check_upgrade() {
+            Ok(upgrade) => upgrade,
+            Err(error) => return Err(refuse(self.stream, &self.accept.config, error)),
+        };
+        if let Err(response) = choose(&self.request, &mut upgrade) {
+            let status = response.status();
+            // The answer is a courtesy: the error says what happened.
+            self.respond(&response).unwrap_or_default();
+            return Err(AcceptError::Refused(status));
+        }
+        let mut response = Vec::new();
+        upgrade.accept().encode(&mut response);
+        self.stream.write_all(&response)?;
+        self.stream.flush()?;
+        let ws = WebSocket::from_parts(self.stream, &self.rest, Role::Server, self.accept.config);
+        Ok(ws.with_subprotocol(upgrade.chosen_subprotocol().map(str::to_owned)))
+    }
+
+    /// Opens a stream of server-sent events, for a GET whose page may read it.
+    ///
+    /// # Errors
+    /// [`AcceptError::Handshake`] of another method; the client was told why, TCP is ended.
+    pub fn events(self) -> Result<EventStream<S>, AcceptError> {
+        if self.request.method() != "GET" {
+            return Err(refuse(self.stream, &self.accept.config, HandshakeError::NotGet));
+        }
+        Ok(EventStream::open(self.stream)?)
+    }
+
+    fn check_upgrade(&self) -> Result<Upgrade, HandshakeError> {
+        let mut upgrade = Upgrade::new(&self.request, &self.accept.policy)?;
+        let served = &self.accept.subprotocols;
+        let common =
+            served.iter().find(|name| upgrade.subprotocols().any(|offered| offered == name.as_str()));
+        match common {
+            // It is offered: it can't fail.
+            Some(name) => upgrade.subprotocol(name).unwrap_or_default(),
+            None if self.accept.require_subprotocol => return Err(HandshakeError::NoCommonSubprotocol),
+            None => {}
+        }
+        Ok(upgrade)
+    }
+}
+
+/// Tells the client why, and ends TCP.
+fn refuse<S: Stream>(stream: S, config: &Config, error: HandshakeError) -> AcceptError {
+    // The answer is a courtesy: the error says what happened.
+    write_last(stream, &error.response(), config).unwrap_or_default();
+    AcceptError::Handshake(error)
+}
+
+fn write_last<S: Stream>(stream: S, response: &Response, config: &Config) -> io::Result<()> {
+    let mut bytes = Vec::new();
+    response.encode(&mut bytes);
+    write_and_end(stream, &bytes, config)
+}
+
+/// Writes the last bytes, and reads and forgets what the client still sends for a short
+/// while: closing a socket that has unread input sends an RST, which would eat the answer.
+fn write_and_end<S: Stream>(mut stream: S, bytes: &[u8], config: &Config) -> io::Result<()> {
+    stream.write_all(bytes)?;
+    stream.flush()?;
+    stream.shutdown(Shutdown::Write)?;
+    let deadline =
+        Instant::now() + config.linger_timeout.unwrap_or(Duration::MAX / 4).min(Duration::from_secs(60));
+    let (mut scrap, mut drained) = ([0; 4096], 0);
+    while drained < MAX_DRAIN_LEN {
+        match read_before(&mut stream, Some(deadline), &mut scrap) {
+            Ok(0) | Err(_) => break,
+            Ok(len) => drained += len,
+        }
+    }
+    Ok(())
+}
