@@ -66,6 +66,11 @@ pub struct WebSocket<S> {
     subprotocol: Option<String>,
 }
 
+/// When a wait that begins now must end; `None`: never, or beyond what a clock can tell.
+pub(crate) fn deadline(timeout: Option<Duration>) -> Option<Instant> {
+    timeout.and_then(|timeout| Instant::now().checked_add(timeout))
+}
+
 impl<S: Stream> WebSocket<S> {
     /// A connection over a stream whose handshake is done. For a stream that knows no
     /// deadlines, wrap it in [`Untimed`]. Allocates nothing for a server.

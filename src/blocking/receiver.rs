@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::error::Failure;
 use super::link::{Link, is_wait};
-use super::{Error, Wait};
+use super::{Error, Wait, deadline};
 use crate::frame::CloseFrame;
 use crate::protocol::{Beat, Config, Event, Inbound, Keepalive, Message, Part, Role};
 
@@ -139,7 +139,7 @@ impl Receiver {
     }
 
     fn recv_deadline(&self) -> Option<Instant> {
-        self.recv_timeout.map(|timeout| Instant::now() + timeout)
+        deadline(self.recv_timeout)
     }
 
     /// Sends what waits, then reads once; `false`: the peer has closed, and TCP is ended.
@@ -278,7 +278,7 @@ fn refuse(
 /// a socket that has unread input sends an RST, which would eat the close frame.
 fn drain(link: &mut dyn Link, timeout: Option<Duration>) {
     let mut scrap = [0; 4096];
-    let end = timeout.map(|timeout| Instant::now() + timeout);
+    let end = deadline(timeout);
     loop {
         let left = end.map(|end| end.saturating_duration_since(Instant::now()));
         if left.is_some_and(|left| left.is_zero()) || link.set_read_timeout(left).is_err() {

@@ -5,7 +5,7 @@ use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 use super::{ConnectError, Url, tcp};
-use crate::blocking::{HeadError, Stream, WebSocket, read_before, read_head};
+use crate::blocking::{HeadError, Stream, WebSocket, deadline, read_before, read_head};
 use crate::entropy::Entropy;
 use crate::handshake::{ClientHandshake, ResponseError};
 use crate::http::{HeadLimits, Response, ResponseDecoder};
@@ -151,7 +151,7 @@ impl Connect {
         mut stream: S,
         handshake: &ClientHandshake,
     ) -> Result<WebSocket<S>, ConnectError> {
-        let deadline = self.handshake_timeout.map(|timeout| Instant::now() + timeout);
+        let deadline = deadline(self.handshake_timeout);
         stream.set_write_timeout(self.handshake_timeout)?;
         stream.set_nodelay(true)?;
         write_request(&mut stream, &handshake.request())?;

@@ -6,10 +6,11 @@ use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use super::{ConnectError, Url};
+use crate::blocking::deadline;
 
 /// Connects to the first address of the host that answers.
 pub(super) fn connect(url: &Url, timeout: Option<Duration>) -> Result<TcpStream, ConnectError> {
-    let deadline = timeout.map(|timeout| Instant::now() + timeout);
+    let deadline = deadline(timeout);
     let mut last = ConnectError::Io(io::ErrorKind::NotFound.into());
     for address in resolve(url, deadline)? {
         let stream = match left(deadline)? {

@@ -84,13 +84,14 @@ impl Keepalive {
     /// Our close was sent, and the peer's has not come. Later calls change nothing.
     pub fn handle_close_sent(&mut self, now: Instant) {
         if let (None, Some(timeout)) = (self.closing, self.close_timeout) {
-            self.closing = Some((now + timeout, Beat::CloseUnanswered));
+            self.closing = now.checked_add(timeout).map(|at| (at, Beat::CloseUnanswered));
         }
     }
 
     /// Both closes are through: what is left is the end of TCP.
     pub fn handle_closed(&mut self, now: Instant) {
-        self.closing = self.linger_timeout.map(|timeout| (now + timeout, Beat::Linger));
+        let end = self.linger_timeout.and_then(|timeout| now.checked_add(timeout));
+        self.closing = end.map(|at| (at, Beat::Linger));
     }
 
     /// When [`handle_timeout`](Self::handle_timeout) is to be called; `None`: nothing is due,
@@ -113,7 +114,8 @@ impl Keepalive {
         if self.closing.is_some() {
             return self.closing;
         }
-        let after = |silence: Option<Duration>| silence.map(|silence| self.last_input + silence);
+        let after =
+            |silence: Option<Duration>| silence.and_then(|silence| self.last_input.checked_add(silence));
         let ping = after(self.ping_interval).filter(|_| !self.pinged).map(|at| (at, Beat::Ping));
         let idle = after(self.idle_timeout).map(|at| (at, Beat::Idle));
         match (ping, idle) {

@@ -2,16 +2,18 @@
 
 use std::io;
 use std::net::Shutdown;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::{Accept, AcceptError, EventStream};
-use crate::blocking::{HeadError, Stream, WebSocket, read_before, read_head};
+use crate::blocking::{HeadError, Stream, WebSocket, deadline, read_before, read_head};
 use crate::handshake::{HandshakeError, Upgrade};
 use crate::http::{Request, RequestDecoder, Response, Status};
 use crate::protocol::{Config, Role};
 
 /// How much of a refused client's input is read and forgotten.
 const MAX_DRAIN_LEN: usize = 256 * 1024;
+/// .. and for how long, even if connections may linger without limit.
+const MAX_LINGER: Duration = Duration::from_secs(60);
 
 /// A request that was read from a stream and waits for its answer: see it, then call one of
 /// [`respond`](Self::respond), [`upgrade`](Self::upgrade) and [`events`](Self::events).
@@ -46,7 +48,7 @@ impl<S: Stream> Exchange<S> {
     /// # Errors
     /// [`AcceptError`]: the client was answered, TCP is ended.
     pub fn read(mut stream: S, accept: &Accept) -> Result<Self, AcceptError> {
-        let deadline = accept.handshake_timeout.map(|timeout| Instant::now() + timeout);
+        let deadline = deadline(accept.handshake_timeout);
         stream.set_write_timeout(accept.config.write_timeout)?;
         stream.set_nodelay(true)?;
         let mut decoder = RequestDecoder::new(accept.head_limits);
@@ -176,11 +178,10 @@ fn write_and_end<S: Stream>(mut stream: S, bytes: &[u8], config: &Config) -> io:
     stream.write_all(bytes)?;
     stream.flush()?;
     stream.shutdown(Shutdown::Write)?;
-    let deadline =
-        Instant::now() + config.linger_timeout.unwrap_or(Duration::MAX / 4).min(Duration::from_secs(60));
+    let end = deadline(Some(config.linger_timeout.unwrap_or(MAX_LINGER).min(MAX_LINGER)));
     let (mut scrap, mut drained) = ([0; 4096], 0);
     while drained < MAX_DRAIN_LEN {
-        match read_before(&mut stream, Some(deadline), &mut scrap) {
+        match read_before(&mut stream, end, &mut scrap) {
             Ok(0) | Err(_) => break,
             Ok(len) => drained += len,
         }
