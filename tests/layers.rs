@@ -10,6 +10,8 @@
 //! 0  entropy            randomness of the system
 //! ```
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
