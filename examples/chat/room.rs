@@ -82,7 +82,14 @@ struct Presence {
 impl Room {
     pub(crate) fn new() -> Self {
         let epoch = format!("{:016x}", RandomState::new().hash_one(SystemTime::now()));
-        let state = State { log: VecDeque::new(), next: 1, present: Vec::new(), here: here(&[]), changes: 1, seats: 0 };
+        let state = State {
+            log: VecDeque::new(),
+            next: 1,
+            present: Vec::new(),
+            here: here(&[]),
+            changes: 1,
+            seats: 0,
+        };
         Self { epoch, state: Mutex::new(state), changed: Condvar::new() }
     }
 
@@ -119,7 +126,11 @@ impl Room {
 
     /// Waits for what is new to this cursor, and moves it there. The entries of the log come first, then who is here.
     /// Nothing within `patience` is an empty list.
-    pub(crate) fn news(&self, cursor: &mut Cursor, patience: Duration) -> Result<Vec<Arc<Update>>, FellBehind> {
+    pub(crate) fn news(
+        &self,
+        cursor: &mut Cursor,
+        patience: Duration,
+    ) -> Result<Vec<Arc<Update>>, FellBehind> {
         let nothing_new = |state: &mut State| state.next == cursor.next && state.changes == cursor.changes;
         let waited = self.changed.wait_timeout_while(self.lock(), patience, nothing_new);
         let (state, _) = waited.unwrap_or_else(PoisonError::into_inner);

@@ -334,6 +334,7 @@ async function checkPhone(server, { ann }) {
     await phone.waitForFunction(() => document.querySelector('#people').getBoundingClientRect().right <= 360);
     await phone.screenshot({ path: join(artifacts, 'phone-people.png') });
     assert.deepEqual(await here(phone), ['Mei-Lin', 'ann', 'bob']);
+    assert.equal(await phone.evaluate(() => document.activeElement.id), 'people');
     await phone.keyboard.press('Escape');
     await phone.waitForSelector('#people', { state: 'hidden' });
     const word = `https://example.org/${'endless'.repeat(40)}`;
