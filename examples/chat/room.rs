@@ -1,7 +1,7 @@
 //! The room: one bounded log, which every member and every reader follows at a cursor of its own.
 //!
-//! Nothing is queued for anybody. Whoever is slow falls behind in the log, delays nobody else, and is told when what
-//! it still had to read is no longer kept.
+//! Nothing is queued for anybody. Whoever is slow falls behind in the log, delays nobody else, and is told when
+//! what it still had to read is no longer kept.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -16,9 +16,17 @@ const SHOWN_MESSAGES: usize = 100;
 /// In characters.
 const LONGEST_NAME: usize = 24;
 /// In characters.
-pub(crate) const LONGEST_MESSAGE: usize = 4_000;
+const LONGEST_MESSAGE: usize = 4_000;
 
-/// One thing that the room says. As text: its kind, its number if it is in the log, its fields, one a line.
+/// One thing that the room says. As text it is its kind, its number if it is in the log, and its fields, one a
+/// line. Times are milliseconds since 1970, and the last field of a message may have several lines.
+///
+/// | kind | number | fields | |
+/// |---|---|---|---|
+/// | welcome | | epoch, your name | at first |
+/// | message | yes | time, name, text | |
+/// | join, leave | yes | time, name | |
+/// | here | | all names | after what is in the log already, and when somebody has come or gone |
 #[derive(Debug)]
 pub(crate) struct Update {
     pub(crate) kind: &'static str,
@@ -100,8 +108,8 @@ impl Room {
 
     /// Lets somebody in under the name that was asked for, or one like it when that is taken.
     ///
-    /// With the key of somebody who is here it is the same member on a new connection, whose old one has not been
-    /// found dead yet: nobody joins, and nobody leaves when the old connection ends.
+    /// With the key of somebody who is here it is the same member on a new connection, while the old one has not
+    /// been found dead yet: nobody joins, and nobody leaves when the old connection ends.
     pub(crate) fn join(&self, wanted: &str, key: Option<String>) -> Member<'_> {
         let mut state = self.lock();
         state.seats += 1;
@@ -124,8 +132,8 @@ impl Room {
         Cursor { next: oldest.and_then(|entry| entry.number).unwrap_or(state.next), changes: 0 }
     }
 
-    /// Waits for what is new to this cursor, and moves it there. The entries of the log come first, then who is here.
-    /// Nothing within `patience` is an empty list.
+    /// Waits for what is new to this cursor, and moves it on. The entries of the log come first, then who is
+    /// here. Empty if nothing came within `patience`.
     pub(crate) fn news(
         &self,
         cursor: &mut Cursor,

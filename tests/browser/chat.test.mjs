@@ -124,6 +124,7 @@ async function say(page, text) {
   await page.press('#box', 'Enter');
 }
 
+const shoot = (page, name) => page.screenshot({ path: join(artifacts, name), animations: 'disabled' });
 const texts = (page) => page.locator('#log .text').allTextContents();
 const here = (page) => page.locator('#here .person').allTextContents();
 const count = async (page, text) => (await texts(page)).filter((shown) => shown === text).length;
@@ -139,8 +140,9 @@ async function until(what, holds, limit = PATIENCE) {
 const shows = (page, text, limit) => until(`"${text.slice(0, 40)}" is shown`, async () => (await count(page, text)) > 0, limit);
 const isHere = (page, names) => until(`here: ${names}`, async () => (await here(page)).join() === names.join());
 
-// Speaks to the socket without the page's code; returns the code of the close, or null if it stays open.
-const rawSocket = (page, messages, name) => page.evaluate(([messages, name]) => new Promise((resolve) => {
+// Speaks to the socket without the page's code. Returns the code of the close, or null when all came back.
+let robots = 0;
+const rawSocket = (page, messages) => page.evaluate(([messages, name]) => new Promise((resolve) => {
   const socket = new WebSocket(`ws://${location.host}/socket?name=${name}`);
   socket.binaryType = 'arraybuffer';
   let heard = 0;
@@ -152,7 +154,7 @@ const rawSocket = (page, messages, name) => page.evaluate(([messages, name]) => 
     }
   };
   socket.onclose = ({ code }) => resolve(code);
-}), [messages, name]);
+}), [messages, `robot-${robots += 1}`]);
 
 let passed = 0;
 let failed = 0;
@@ -329,10 +331,10 @@ async function checkPhone(server, { ann }) {
     await say(phone, 'On the train: what I write stays in the box until the tunnel ends');
     await shows(ann, 'On the train: what I write stays in the box until the tunnel ends');
     assert.ok(await fits());
-    await phone.screenshot({ path: join(artifacts, 'phone.png') });
+    await shoot(phone, 'phone.png');
     await phone.tap('#show-people');
     await phone.waitForFunction(() => document.querySelector('#people').getBoundingClientRect().right <= 360);
-    await phone.screenshot({ path: join(artifacts, 'phone-people.png') });
+    await shoot(phone, 'phone-people.png');
     assert.deepEqual(await here(phone), ['Mei-Lin', 'ann', 'bob']);
     assert.equal(await phone.evaluate(() => document.activeElement.id), 'people');
     await phone.keyboard.press('Escape');
@@ -380,8 +382,8 @@ async function checkLook({ ann, bob }) {
     await ann.emulateMedia({ colorScheme: 'light' });
     await ann.reload();
     await live(ann);
-    await ann.screenshot({ path: join(artifacts, 'desktop-light.png') });
-    await bob.screenshot({ path: join(artifacts, 'desktop-dark.png') });
+    await shoot(ann, 'desktop-light.png');
+    await shoot(bob, 'desktop-dark.png');
   });
 }
 
@@ -426,7 +428,7 @@ async function checkRestart(server, { ann, bob }) {
     await ann.press('#box', 'Enter');
     assert.equal(await ann.inputValue('#box'), 'typed while nobody listens');
     assert.match(await ann.locator('#remark').textContent(), /Not connected/);
-    await ann.screenshot({ path: join(artifacts, 'offline.png') });
+    await shoot(ann, 'offline.png');
   });
 
   let old;
@@ -456,7 +458,7 @@ async function checkRestart(server, { ann, bob }) {
 
 async function checkMany(server, { ann, bob }) {
   await check('new messages below are announced, and the page does not jump', async () => {
-    await rawSocket(bob, Array.from({ length: 60 }, (_, number) => `line ${number}`), 'robot');
+    await rawSocket(bob, Array.from({ length: 60 }, (_, number) => `line ${number}`));
     await shows(ann, 'line 59');
     await until('the end is in view', () => ann.evaluate(() => {
       const { scrollHeight, scrollTop, clientHeight } = document.querySelector('#scroll');
@@ -467,13 +469,13 @@ async function checkMany(server, { ann, bob }) {
     await ann.waitForSelector('#fresh:not([hidden])');
     assert.equal(await ann.textContent('#fresh'), '↓ 1 new message');
     assert.equal(await ann.evaluate(() => document.querySelector('#scroll').scrollTop), 100);
-    await ann.screenshot({ path: join(artifacts, 'new-messages.png') });
+    await shoot(ann, 'new-messages.png');
     await ann.click('#fresh');
     await ann.waitForSelector('#fresh', { state: 'hidden' });
   });
 
   await check('whoever joins is shown the last 100 messages', async () => {
-    await rawSocket(bob, Array.from({ length: 120 }, (_, number) => `more ${number}`), 'robot');
+    await rawSocket(bob, Array.from({ length: 120 }, (_, number) => `more ${number}`));
     const late = await enter(server.url, 'late');
     const shown = await texts(late);
     assert.deepEqual(shown, Array.from({ length: 100 }, (_, number) => `more ${number + 20}`));
@@ -481,9 +483,29 @@ async function checkMany(server, { ann, bob }) {
   });
 
   await check('binary and overlong messages are refused with 1003 and 1009', async () => {
-    assert.equal(await rawSocket(ann, [null], 'robot'), 1003);
-    assert.equal(await rawSocket(ann, ['é'.repeat(4001)], 'robot'), 1009);
-    assert.equal(await rawSocket(ann, ['é'.repeat(4000)], 'robot'), null);
+    assert.equal(await rawSocket(ann, [null]), 1003);
+    assert.equal(await rawSocket(ann, ['é'.repeat(4001)]), 1009);
+    assert.equal(await rawSocket(ann, ['é'.repeat(4000)]), null);
+  });
+}
+
+async function checkFull(server) {
+  await check('a full room answers 503, and lets people in again when others leave', async () => {
+    const { hostname, port } = new URL(server.url);
+    const status = async () => (await fetch(server.url)).status;
+    const crowd = [];
+    try {
+      // A few at a time: what overflows the queue of the listener would not count.
+      while (crowd.length < 900) {
+        const some = Array.from({ length: 30 }, () => connect(Number(port), hostname).on('error', () => {}));
+        crowd.push(...some);
+        await within(Promise.all(some.map((socket) => once(socket, 'connect'))), PATIENCE, 'the connections');
+      }
+      await until('503 is answered', async () => (await status()) === 503, 5000);
+    } finally {
+      for (const socket of crowd) socket.destroy();
+    }
+    await until('the page is served again', async () => (await status()) === 200);
   });
 }
 
@@ -505,6 +527,7 @@ async function checkAll() {
     await checkLink(wire, pages);
     await checkRestart(server, pages);
     await checkMany(server, pages);
+    await checkFull(server);
     await check('no page complained', () => assert.deepEqual(complaints, []));
   } finally {
     wire.close();
