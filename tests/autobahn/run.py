@@ -40,6 +40,7 @@ ALLOWED = ["12.*=UNIMPLEMENTED", "13.*=UNIMPLEMENTED"]
 RUN_SECONDS = 600  # a role takes 15 s to a minute on two cores
 START_SECONDS = 30
 AGENT = "talkback"
+SHOWN = 30  # how many failures of a role are printed
 
 
 class Failure(Exception):
@@ -175,10 +176,12 @@ async def run_role(role, quick, examples):
     except (Failure, OSError) as error:
         passed, left_out, complaints = 0, 0, [f"{error}: see the logs in {folder}"]
     seconds = time.monotonic() - begun
-    print(f"{role}: {passed} of {count} cases passed, {len(complaints)} failures, "
-          f"{left_out} left out for want of compression ({seconds:.0f} s)")
-    for line in complaints:
-        print(f"{role}: {line}", flush=True)
+    for line in complaints[:SHOWN]:
+        print(f"{role}: {line}")
+    if len(complaints) > SHOWN:
+        print(f"{role}: and {len(complaints) - SHOWN} more: see {folder / 'report' / 'index.html'}")
+    print(f"{role}: {passed} of {count} cases passed, {len(complaints)} failed, "
+          f"{left_out} left out for want of compression ({seconds:.0f} s)", flush=True)
     return passed, len(complaints)
 
 
@@ -197,8 +200,9 @@ async def run(roles, quick, examples):
     loop, task = asyncio.get_running_loop(), asyncio.current_task()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         loop.add_signal_handler(number, task.cancel)
-    counts = await asyncio.gather(*(run_role(role, quick, examples) for role in roles))
-    return [sum(column) for column in zip(*counts)]
+    async with asyncio.TaskGroup() as group:  # waits for both also when it is cut off
+        tasks = [group.create_task(run_role(role, quick, examples)) for role in roles]
+    return [sum(column) for column in zip(*(task.result() for task in tasks))]
 
 
 def main(arguments):
