@@ -8,7 +8,6 @@ import contextlib
 import ctypes
 import dataclasses
 import fcntl
-import json
 import os
 import pathlib
 import re
@@ -23,6 +22,7 @@ CACHE = pathlib.Path(
     os.environ.get("TALKBACK_CACHE")
     or pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache") / "talkback"
 ).resolve()
+TARGET = (ROOT / os.environ.get("CARGO_TARGET_DIR", "target")).resolve()
 LOGS = CACHE / "logs"
 ARTIFACTS = CACHE / "artifacts"
 TAIL_LINES = 40
@@ -100,17 +100,16 @@ class Run:
         return failed == 0
 
     async def steps(self, *steps):
-        """One after the other; returns whether the last one passed."""
-        good = True
+        """One after the other, also behind one that failed."""
         for step in steps:
-            good = await self.step(step)
-        return good
+            await self.step(step)
 
 
 async def logged(step, path, limit):
     """Runs a step in a process group of its own, which is ended if the step is cut off."""
     environment = dict(
-        os.environ, CARGO_TERM_COLOR="never", TALKBACK_CACHE=str(CACHE), ARTIFACTS=str(ARTIFACTS), **step.environment)
+        os.environ, CARGO_TERM_COLOR="never", CARGO_TARGET_DIR=str(TARGET), TALKBACK_CACHE=str(CACHE),
+        ARTIFACTS=str(ARTIFACTS), **step.environment)
     with open(path, "wb") as log:
         process = await asyncio.create_subprocess_exec(
             *map(str, step.argv), cwd=step.folder, env=environment, start_new_session=True,
@@ -124,8 +123,8 @@ async def logged(step, path, limit):
         finally:
             for number in (signal.SIGTERM, signal.SIGKILL):
                 if process.returncode is None:
-                    os.killpg(process.pid, number)
-                    with contextlib.suppress(asyncio.TimeoutError):
+                    with contextlib.suppress(ProcessLookupError, asyncio.TimeoutError):
+                        os.killpg(process.pid, number)
                         await asyncio.wait_for(process.wait(), 15)
 
 
@@ -189,9 +188,10 @@ def setup_steps():
     ]
 
 
-def example_steps(examples, quick):
+def example_steps(quick):
     """The examples, built for release, against everybody else's programs."""
     only = ["--quick"] if quick else []
+    examples = TARGET / "release" / "examples"
     environment = {"EXAMPLES": str(examples), "CHAT_BIN": str(examples / "chat")}
     return [
         Step("autobahn", [sys.executable, "tests/autobahn/run.py", *only], last_line, environment=environment),
@@ -200,18 +200,12 @@ def example_steps(examples, quick):
     ]
 
 
-def example_folder():
-    metadata = subprocess.run(["cargo", "metadata", "--no-deps", "--locked", "--format-version", "1"], cwd=ROOT,
-                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, check=True)
-    return pathlib.Path(json.loads(metadata.stdout)["target_directory"]) / "release" / "examples"
-
-
 async def run_all(run, quick):
     """Every step, in the order that keeps both processors busy and the timing of tests honest."""
     async with asyncio.TaskGroup() as group:
         group.create_task(run.steps(*setup_steps()))
         group.create_task(run.steps(*crate_steps()))
-    steps = example_steps(example_folder(), quick)
+    steps = example_steps(quick)
     if await run.step(cargo("examples", "build", "--release", "--locked", "--examples")):
         await run.steps(*steps)
     else:
