@@ -133,9 +133,11 @@ def main():
     shutil.rmtree(kept, ignore_errors=True)
     kept.mkdir(parents=True)
     package = options.package.resolve()
-    names, folder = build(package)
     try:
+        names, folder = build(package)
         sound = asyncio.run(run(names, folder, package, options.seconds, kept))
+    except subprocess.CalledProcessError as error:
+        sys.exit(f"{error.cmd[0]} ended with status {error.returncode}")
     except asyncio.CancelledError:
         sys.exit("interrupted")
     failed = sound.count(False)
