@@ -7,6 +7,7 @@
 use std::error::Error;
 use std::net::{TcpListener, TcpStream};
 use std::process::ExitCode;
+use std::time::Duration;
 use std::{env, io, thread};
 
 use talkback::handshake::Origins;
@@ -32,7 +33,10 @@ fn serve(address: &str) -> io::Result<()> {
     let accept = Accept::new().origins(Origins::Any).config(config);
     for stream in listener.incoming() {
         // A connection that went away before it was taken is no reason to stop.
-        let Ok(stream) = stream else { continue };
+        let Ok(stream) = stream else {
+            thread::sleep(Duration::from_millis(10)); // perhaps there are too many: some will end
+            continue;
+        };
         let accept = accept.clone();
         thread::spawn(move || {
             if let Err(error) = echo(stream, &accept) {
