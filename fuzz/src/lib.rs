@@ -1,4 +1,10 @@
-//! What the fuzz targets share: cutting bytes, and three ways to read a connection.
+//! What the fuzz targets share: cutting bytes, three ways to read a connection, and a peer with its model.
+//!
+//! `cargo +nightly fuzz run pair` runs a target until it finds something, and puts what it learns into
+//! `corpus/pair`; to keep the seeds as they are, give another folder first:
+//! `cargo +nightly fuzz run pair /tmp/pair fuzz/corpus/pair`. Without nightly, `RUSTC_BOOTSTRAP=1 cargo fuzz run`.
+
+pub mod peer;
 
 use talkback::frame::CloseFrame;
 use talkback::protocol::{Event, Message, MessageKind, Part, Protocol, ProtocolError};
@@ -65,7 +71,7 @@ pub fn pieces<'a>(bytes: &'a [u8], cuts: &'a [u8]) -> impl Iterator<Item = &'a [
     })
 }
 
-/// Copies the start of `bytes` to `room`; what is left of `bytes`.
+/// Copies the start of `bytes` to `room`: how many bytes, and what is left of them.
 pub fn fill<'a>(room: &mut [u8], bytes: &'a [u8]) -> (usize, &'a [u8]) {
     assert!(!room.is_empty(), "there is room once all events are taken");
     let (now, later) = bytes.split_at(room.len().min(bytes.len()));
