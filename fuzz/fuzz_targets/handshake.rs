@@ -4,7 +4,9 @@
 
 use libfuzzer_sys::arbitrary::{self, Arbitrary};
 use libfuzzer_sys::fuzz_target;
-use talkback::handshake::{ClientHandshake, MAX_OFFER_COUNT, Offer, Origins, Policy, ResponseError, Upgrade};
+use talkback::handshake::{
+    ClientHandshake, HandshakeError, MAX_OFFER_COUNT, Offer, Origins, Policy, ResponseError, Upgrade,
+};
 use talkback::http::{Authority, HeadLimits, Headers, Request, Response};
 
 /// The key and the accept of RFC 6455 §1.3, and the nonce that they are made of.
@@ -56,6 +58,7 @@ fn request(policy: u8, head: &[u8]) {
         Ok(upgrade) => upgrade,
         Err(error) => {
             assert!([400, 403, 405, 421, 426].contains(&error.status().code()), "{error}");
+            assert!(is_due(&error, &request), "{error}");
             let answer = again(&error.response());
             assert!(answer.status() == error.status() && has_token(answer.headers(), "connection", "close"));
             return;
@@ -73,6 +76,31 @@ fn request(policy: u8, head: &[u8]) {
     let accept = upgrade.accept();
     assert!(key != KEY || accept.headers().only("Sec-WebSocket-Accept") == Ok(Some(ACCEPT)));
     assert_eq!(again(&accept).status(), 101);
+}
+
+/// Whether the request is what the error says. The grammars of lists are checked from the other side.
+fn is_due(error: &HandshakeError, request: &Request) -> bool {
+    let headers = request.headers();
+    match error {
+        HandshakeError::NotGet => request.method() != "GET",
+        HandshakeError::NotAnUpgrade => {
+            !has_token(headers, "upgrade", "websocket") || !has_token(headers, "connection", "upgrade")
+        }
+        HandshakeError::MissingVersion => !headers.contains("Sec-WebSocket-Version"),
+        HandshakeError::UnsupportedVersion => headers.only("Sec-WebSocket-Version") != Ok(Some("13")),
+        HandshakeError::InvalidKey => {
+            !matches!(headers.only("Sec-WebSocket-Key"), Ok(Some(key)) if is_key(key))
+        }
+        HandshakeError::Body => request.has_body(),
+        HandshakeError::ForbiddenOrigin => headers.contains("Origin"),
+        HandshakeError::UnknownHost => {
+            !request.authority().host().eq_ignore_ascii_case("listed.example")
+                || request.authority().port().is_some()
+        }
+        HandshakeError::InvalidExtensions => headers.contains("Sec-WebSocket-Extensions"),
+        HandshakeError::InvalidSubprotocols => headers.contains("Sec-WebSocket-Protocol"),
+        _ => false,
+    }
 }
 
 fn response(head: &[u8]) {

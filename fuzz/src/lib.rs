@@ -1,8 +1,8 @@
 //! What the fuzz targets share: cutting bytes, three ways to read a connection, and a peer with its model.
 //!
 //! `cargo +nightly fuzz run pair` runs a target until it finds something, and puts what it learns into
-//! `corpus/pair`; to keep the seeds as they are, give another folder first:
-//! `cargo +nightly fuzz run pair /tmp/pair fuzz/corpus/pair`. Without nightly, `RUSTC_BOOTSTRAP=1 cargo fuzz run`.
+//! `corpus/pair`; to keep the seeds as they are, name another folder before that of the seeds:
+//! `cargo +nightly fuzz run pair ../grown fuzz/corpus/pair`. Without nightly: `RUSTC_BOOTSTRAP=1 cargo fuzz run`.
 
 pub mod peer;
 

@@ -10,7 +10,7 @@ use talkback::protocol::{Config, Message, Outbound, Prepared, Protocol, Role, Se
 use crate::{Log, Seen, read_lent, read_parts, read_spare};
 
 /// Bytes of messages that a peer sends.
-const MAX_TOTAL_LEN: usize = 1 << 19;
+const MAX_TOTAL_LEN: usize = 1 << 18;
 
 /// What a peer may do.
 #[derive(Debug, Arbitrary)]
@@ -242,17 +242,18 @@ impl Payload {
     fn message(&self, left_len: &mut usize) -> Message {
         let len = usize::from(self.len);
         let wanted = match self.scale {
-            ..224 => len % 512,
-            224..248 => len % (16 * 1024),
-            248.. => len * 3,
+            ..240 => len % 512,
+            240..252 => len % (16 * 1024),
+            252.. => len * 3,
         };
         let len = wanted.min(*left_len);
         *left_len -= len;
-        let start = *left_len; // so that messages differ
+        let start = *left_len % 251; // so that messages differ
         if self.text {
-            "aé€😀x".chars().cycle().skip(start % 5).take(len / 3).collect::<String>().into()
+            ("x".repeat(start % 5) + &"aé€😀".repeat(len / 10)).into()
         } else {
-            (0..=250).cycle().skip(start % 251).take(len).collect::<Vec<u8>>().into()
+            let numbers: Vec<u8> = (0..=250).collect();
+            numbers.repeat(len / 251 + 2)[start..start + len].to_vec().into()
         }
     }
 }
