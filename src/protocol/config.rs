@@ -2,11 +2,16 @@
 
 use core::time::Duration;
 
+use crate::frame::{MAX_CONTROL_LEN, MAX_HEADER_LEN};
+
 const KIB: usize = 1024;
 const MIB: usize = 1024 * KIB;
 
 /// The most bytes a receive window grows to.
 pub(super) const MAX_WINDOW_LEN: usize = 64 * KIB;
+/// The least that a receive window may grow to. A control frame is taken when it is there
+/// whole: in less, it would wait for ever for room to come.
+const MIN_WINDOW_LEN: usize = MAX_HEADER_LEN + MAX_CONTROL_LEN;
 
 /// Limits and deadlines of a connection.
 ///
@@ -40,7 +45,8 @@ pub struct Config {
     /// Bytes that a peer can make this connection hold: the receive window, the message
     /// being gathered, and the unsent output. Default `None`: the sum of the single limits.
     /// With a budget, a message may have at most half of it, the window and the output at
-    /// most a quarter each, and the single limits hold besides.
+    /// most a quarter each, and the single limits hold besides. The window always has room
+    /// for a control frame, 139 bytes, however small the budget.
     pub memory_budget: Option<usize>,
     /// Silence from the peer after which a ping is sent. Default 30 s.
     pub ping_interval: Option<Duration>,
@@ -115,7 +121,7 @@ impl Config {
 
     /// How far the receive window may grow.
     pub(super) fn window_len_limit(&self) -> usize {
-        self.memory_budget.map_or(MAX_WINDOW_LEN, |budget| MAX_WINDOW_LEN.min(budget / 4))
+        self.memory_budget.map_or(MAX_WINDOW_LEN, |budget| (budget / 4).clamp(MIN_WINDOW_LEN, MAX_WINDOW_LEN))
     }
 }
 
@@ -144,6 +150,13 @@ mod tests {
             (config.message_len_limit(), config.frame_len_limit(), config.output_len_limit()),
             (10, 7, 20)
         );
+    }
+
+    #[test]
+    fn the_window_has_room_for_a_control_frame_whatever_the_budget() {
+        let window_len = |budget| Config::default().memory_budget(Some(budget)).window_len_limit();
+        assert_eq!((window_len(0), window_len(4 * 139), window_len(4 * 140)), (139, 139, 140));
+        assert_eq!(window_len(usize::MAX), MAX_WINDOW_LEN);
     }
 
     #[test]
