@@ -116,11 +116,11 @@ fn check_response(response: &Response) {
         response.reason().bytes().all(|byte| byte == b'\t' || byte.is_ascii() && !byte.is_ascii_control())
     );
     let mut again = Vec::new();
-    response.encode_head(&mut again);
+    response.encode_chunked_head(&mut again);
     let unlimited = HeadLimits::default().max_head_len(usize::MAX).max_header_count(usize::MAX);
     let (other, len) = Response::decode(&again, unlimited).expect("valid").expect("whole");
     assert_eq!((other.status(), other.reason(), len), (response.status(), response.reason(), again.len()));
     let framing = ["content-length", "transfer-encoding"];
-    let kept = response.headers().iter().filter(|(name, _)| !framing.contains(&&*name.to_ascii_lowercase()));
-    assert!(kept.eq(other.headers().iter()));
+    let is_kept = |(name, _): &(&str, &[u8])| !framing.contains(&&*name.to_ascii_lowercase());
+    assert!(response.headers().iter().filter(is_kept).eq(other.headers().iter().filter(is_kept)));
 }
