@@ -327,10 +327,8 @@ impl Outbound {
     }
 
     fn check_message(&self) -> Result<(), SendError> {
-        if self.fragmented.is_some() {
-            return Err(SendError::Unfinished);
-        }
-        self.check_room()
+        self.check_room()?;
+        if self.fragmented.is_some() { Err(SendError::Unfinished) } else { Ok(()) }
     }
 
     fn check_room(&self) -> Result<(), SendError> {
