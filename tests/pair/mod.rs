@@ -151,14 +151,8 @@ pub enum Style {
     Messages,
 }
 
-pub const STYLES: [Style; 6] = [
-    Style::Window,
-    Style::Lend,
-    Style::Parts(1000),
-    Style::Parts(1),
-    Style::Turns(100_000),
-    Style::Messages,
-];
+pub const STYLES: [Style; 6] =
+    [Style::Window, Style::Lend, Style::Parts(1000), Style::Parts(1), Style::Turns(100_000), Style::Messages];
 
 #[derive(Debug)]
 enum Halves {
@@ -247,9 +241,7 @@ impl Endpoint {
         loop {
             self.turn = !self.turn;
             let taken = match (&mut self.halves, self.style) {
-                (Halves::Split(inbound, outbound), _) => {
-                    take_message(inbound, outbound, &mut self.received)
-                }
+                (Halves::Split(inbound, outbound), _) => take_message(inbound, outbound, &mut self.received),
                 (Halves::Whole(protocol), Style::Parts(len)) => {
                     take_part(protocol, len, &mut self.received, &mut self.partial)
                 }

@@ -29,8 +29,18 @@ fn section_5_1_a_client_masks_all_frames() {
     assert!(frames.iter().all(|frame| frame.key.is_some()));
     let payloads: Vec<&[u8]> = frames.iter().map(|frame| frame.payload.as_slice()).collect();
     let expected: [&[u8]; 12] = [
-        b"text", b"binary", b"", &[1; 5000], b"prepared", &[2; 5000], &[3; 5000], b"ping", b"pong", b"frag",
-        b"ment", b"\x03\xe8bye",
+        b"text",
+        b"binary",
+        b"",
+        &[1; 5000],
+        b"prepared",
+        &[2; 5000],
+        &[3; 5000],
+        b"ping",
+        b"pong",
+        b"frag",
+        b"ment",
+        b"\x03\xe8bye",
     ];
     assert_eq!(payloads, expected);
 }
@@ -224,8 +234,7 @@ fn section_5_3_the_key_starts_anew_with_each_frame_and_does_not_change_the_lengt
     let message = b"an odd number of bytes, in odd fragments";
     for cut in 0..message.len() {
         let (first, last) = message.split_at(cut);
-        let bytes =
-            [frame(Role::Server, FIRST_BINARY, first), frame(Role::Server, LAST, last)].concat();
+        let bytes = [frame(Role::Server, FIRST_BINARY, first), frame(Role::Server, LAST, last)].concat();
         assert_eq!(feed(Role::Server, bytes).received, [Received::Binary(message.to_vec())]);
         let sent = sent_by(Role::Client, |outbound| {
             outbound.send_fragment(first, false).unwrap();
@@ -259,11 +268,14 @@ fn section_5_3_and_10_3_each_frame_of_a_client_has_a_fresh_key() {
 
 #[test]
 fn section_10_3_keys_are_not_those_of_another_connection() {
-    let first_key = || wire(&{
-        let mut client = Protocol::new(Role::Client, Config::default());
-        client.outbound().send("the same").unwrap();
-        client.output().flatten().copied().collect::<Vec<u8>>()
-    })[0].key;
+    let first_key = || {
+        wire(&{
+            let mut client = Protocol::new(Role::Client, Config::default());
+            client.outbound().send("the same").unwrap();
+            client.output().flatten().copied().collect::<Vec<u8>>()
+        })[0]
+            .key
+    };
     let keys: HashSet<_> = (0..100).map(|_| first_key()).collect();
     assert!(keys.len() > 98, "{}", keys.len());
 }

@@ -91,7 +91,8 @@ fn response_and(more: &[&str]) -> Result<Option<String>, ResponseError> {
 
 #[test]
 fn section_3_a_target_has_no_fragment_and_is_a_path() {
-    for target in ["/chat#a", "/#", "", "chat", "http://a/", "*", "/a b", "/a\r\nX: y", "/é", "/\0", "/\x7f"] {
+    for target in ["/chat#a", "/#", "", "chat", "http://a/", "*", "/a b", "/a\r\nX: y", "/é", "/\0", "/\x7f"]
+    {
         let refused = ClientHandshake::new("a", target, NONCE).map(drop);
         assert_eq!(refused, Err(BuildError::InvalidTarget), "{target:?}");
     }
@@ -168,7 +169,9 @@ fn section_4_1_subprotocols_are_unique_tokens() {
 fn section_4_1_nothing_can_be_smuggled_into_a_request() {
     let mut handshake = ClientHandshake::new("a", "/", NONCE).unwrap();
     let before = handshake.request();
-    for (name, value) in [("X", "a\r\nY: b"), ("X", "a\nb"), ("X", "a\0"), ("X\r\nY", "a"), ("X ", "a"), ("", "a")] {
+    for (name, value) in
+        [("X", "a\r\nY: b"), ("X", "a\nb"), ("X", "a\0"), ("X\r\nY", "a"), ("X ", "a"), ("", "a")]
+    {
         let refused = handshake.header(name, value);
         assert!(matches!(refused, Err(BuildError::Header(_))), "{name:?} {value:?}");
     }
@@ -198,7 +201,9 @@ fn section_4_1_the_response_of_the_rfc_opens_the_connection() {
 
 #[test]
 fn section_4_1_another_status_than_101_opens_nothing() {
-    for status in ["100 Continue", "200 OK", "204 No Content", "301 Moved Permanently", "401 No", "426 No", "500 No"] {
+    for status in
+        ["100 Continue", "200 OK", "204 No Content", "301 Moved Permanently", "401 No", "426 No", "500 No"]
+    {
         let refused = response_with(0, &format!("HTTP/1.1 {status}"));
         let Err(ResponseError::Refused(response)) = refused else { panic!("{status}: {refused:?}") };
         assert!(status.starts_with(&response.status().code().to_string()));
@@ -291,7 +296,9 @@ fn section_4_2_1_an_upgrade_token_is_required_anywhere_in_a_list_in_any_case() {
     for line in ["", "Upgrade: h2c", "Upgrade: websockets", "Upgrade: web socket", "Upgrade:"] {
         assert_refused(&[("Upgrade", line)], 426);
     }
-    for line in ["upgrade: WEBSOCKET", "Upgrade: h2c, WebSocket", "Upgrade: websocket,h2c", "Upgrade: ,websocket,"] {
+    for line in
+        ["upgrade: WEBSOCKET", "Upgrade: h2c, WebSocket", "Upgrade: websocket,h2c", "Upgrade: ,websocket,"]
+    {
         assert!(accepted(&[("Upgrade", line)]).starts_with("HTTP/1.1 101 "), "{line}");
     }
     accepted(&[("Upgrade", "Upgrade: h2c"), ("X", "Upgrade: websocket")]);
@@ -304,7 +311,8 @@ fn section_4_2_1_a_connection_token_is_required_anywhere_in_a_list_in_any_case()
     for line in ["", "Connection: keep-alive", "Connection: Upgrades", "Connection: close", "Connection:"] {
         assert_refused(&[("Connection", line)], 426);
     }
-    for line in ["connection: upgrade", "Connection: keep-alive, Upgrade", "Connection: UPGRADE , keep-alive"] {
+    for line in ["connection: upgrade", "Connection: keep-alive, Upgrade", "Connection: UPGRADE , keep-alive"]
+    {
         accepted(&[("Connection", line)]);
     }
 }
@@ -410,7 +418,9 @@ fn section_9_1_an_extension_header_that_breaks_the_grammar_is_refused() {
 
 #[test]
 fn section_9_1_extensions_are_declined_in_silence() {
-    for value in ["foo", "foo; bar; baz=2", "foo; bar=\"2\", permessage-deflate; client_max_window_bits", ", ,a"] {
+    for value in
+        ["foo", "foo; bar; baz=2", "foo; bar=\"2\", permessage-deflate; client_max_window_bits", ", ,a"]
+    {
         let line = format!("Sec-WebSocket-Extensions: {value}");
         let response = accepted(&[("Sec-WebSocket-Extensions", &line)]);
         assert!(!response.to_ascii_lowercase().contains("extensions"), "{response}");
