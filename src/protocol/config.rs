@@ -2,11 +2,16 @@
 
 use core::time::Duration;
 
+use crate::frame::{MAX_CONTROL_LEN, MAX_HEADER_LEN};
+
 const KIB: usize = 1024;
 const MIB: usize = 1024 * KIB;
 
 /// The most bytes a receive window grows to.
 pub(super) const MAX_WINDOW_LEN: usize = 64 * KIB;
+
+/// The least that a receive window has, whatever the budget: a control frame must fit.
+const MIN_WINDOW_LEN: usize = MAX_HEADER_LEN + MAX_CONTROL_LEN;
 
 /// Limits and deadlines of a connection.
 ///
@@ -115,7 +120,7 @@ impl Config {
 
     /// How far the receive window may grow.
     pub(super) fn window_len_limit(&self) -> usize {
-        self.memory_budget.map_or(MAX_WINDOW_LEN, |budget| MAX_WINDOW_LEN.min(budget / 4))
+        self.memory_budget.map_or(MAX_WINDOW_LEN, |budget| (budget / 4).clamp(MIN_WINDOW_LEN, MAX_WINDOW_LEN))
     }
 }
 
