@@ -342,6 +342,7 @@ fn section_4_2_1_and_4_4_the_version_is_13() {
         assert_refused(&[("Sec-WebSocket-Version", &line)], 426);
         let response = upgrade(&[("Sec-WebSocket-Version", &line)]).unwrap_err().response();
         assert_eq!(response.headers().only("Sec-WebSocket-Version"), Ok(Some("13")));
+        assert_eq!(response.headers().only("Upgrade"), Ok(Some("websocket")));
     }
     assert_refused(&[("Sec-WebSocket-Version", "")], 400);
 }
