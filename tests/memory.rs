@@ -1,7 +1,11 @@
 //! What a connection holds and allocates, counted by the allocator: nothing for a small message, nothing
 //! while idle, and never more than what came asks for.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking, also in the functions that tests share")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking, also in the functions that tests share"
+)]
 
 mod pair;
 

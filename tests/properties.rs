@@ -1,7 +1,11 @@
 //! Two endpoints in memory, with random operations, cuts, styles and a virtual clock; garbage; any cut of
 //! given bytes.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking, also in the functions that tests share")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking, also in the functions that tests share"
+)]
 
 mod pair;
 

@@ -1,7 +1,12 @@
 //! Drives the core without I/O: bytes into one endpoint in every way they can be fed, or two endpoints joined
 //! in memory. The frames on the wire are built and taken apart here, not by the crate under test.
 
-#![allow(dead_code, unreachable_pub, reason = "shared by test binaries, each of which uses a part")]
+#![allow(
+    dead_code,
+    unreachable_pub,
+    clippy::indexing_slicing,
+    reason = "shared by test binaries, each of which uses a part"
+)]
 
 use talkback::entropy::Entropy;
 use talkback::frame::{CloseCode, CloseFrame};
