@@ -1,12 +1,6 @@
 //! Each limit at its edge: exactly at it passes, one past it gets the named close code or status, from the
 //! header, before payload or memory.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    reason = "a test fails by panicking, also in the functions that tests share"
-)]
-
 mod pair;
 
 use std::time::{Duration, Instant};

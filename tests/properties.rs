@@ -125,7 +125,9 @@ fn send(side: &mut Side, message: &Message, way: &Way, wire: &mut Vec<u8>) -> Re
             if let Message::Text(text) = message {
                 let mut rest = text.as_str();
                 loop {
-                    let (piece, after) = rest.split_at(rest.floor_char_boundary((*len).max(4)));
+                    let most = (*len).max(4).min(rest.len());
+                    let end = (0..=most).rev().find(|end| rest.is_char_boundary(*end)).unwrap();
+                    let (piece, after) = rest.split_at(end);
                     outbound.send_fragment(piece, after.is_empty())?;
                     rest = after;
                     if rest.is_empty() {
