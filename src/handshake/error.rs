@@ -67,20 +67,21 @@ impl HandshakeError {
     #[must_use]
     pub fn response(&self) -> Response {
         let refusal = Response::refusal(self.status(), &self.to_string());
-        let header = match self {
+        let headers: &[(&str, &str)] = match self {
             // "The origin server MUST generate an Allow header field in a 405 response"
             // -- RFC 9110 §15.5.6
-            Self::NotGet => Some(("Allow", "GET")),
+            Self::NotGet => &[("Allow", "GET")],
             // "The server MUST send an Upgrade header field in a 426 response" -- RFC 9110 §15.5.22
-            Self::NotAnUpgrade => Some(("Upgrade", "websocket")),
+            Self::NotAnUpgrade => &[("Upgrade", "websocket")],
             // "MUST [...] include a |Sec-WebSocket-Version| header field indicating the
             // version(s) the server is capable of understanding" -- RFC 6455 §4.2.2
-            Self::UnsupportedVersion => Some(("Sec-WebSocket-Version", "13")),
-            _ => None,
+            Self::UnsupportedVersion => &[("Upgrade", "websocket"), ("Sec-WebSocket-Version", "13")],
+            _ => &[],
         };
-        let Some((name, value)) = header else { return refusal };
-        // Both are constants and valid: it can't fail.
-        refusal.clone().header(name, value).unwrap_or(refusal)
+        // All of them are constants and valid: it can't fail.
+        headers
+            .iter()
+            .fold(refusal, |response, (name, value)| response.clone().header(name, value).unwrap_or(response))
     }
 }
 

@@ -49,6 +49,11 @@ impl Window {
         self.bytes.get_mut(self.end..).unwrap_or_default()
     }
 
+    /// What there is of that room without moving anything.
+    pub(super) fn rest(&mut self) -> &mut [u8] {
+        self.bytes.get_mut(self.end..).unwrap_or_default()
+    }
+
     /// Says that `len` bytes of the room were filled.
     pub(super) fn fill(&mut self, len: usize) {
         self.end = self.end.saturating_add(len).min(self.bytes.len());

@@ -133,6 +133,7 @@ impl Decoder {
         delivery: Delivery,
     ) -> Result<Option<Ready>, ProtocolError> {
         if let Some(error) = &self.error {
+            *at = input.len(); // whoever drains the peer always has room to read into
             return Err(error.clone());
         }
         let result = self.advance_to_ready(input, at, delivery);

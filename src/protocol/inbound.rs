@@ -91,6 +91,9 @@ impl Inbound {
         if self.direct {
             return self.decoder.direct_spare().unwrap_or_default();
         }
+        if self.ready.is_some() {
+            return self.window.rest(); // what is ready must stay where it is
+        }
         self.window.spare(self.max_window_len)
     }
 

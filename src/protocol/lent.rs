@@ -71,7 +71,10 @@ impl<'a> Lent<'a> {
 impl Drop for Lent<'_> {
     fn drop(&mut self) {
         let rest = self.input.get(self.at..).unwrap_or_default();
-        if rest.is_empty() {
+        if self.inbound.is_closed() || self.inbound.error().is_some() {
+            self.inbound.window.clear(); // nothing that still comes counts
+            self.inbound.window.release();
+        } else if rest.is_empty() {
             self.inbound.window.release();
         } else {
             self.inbound.window.push(rest);

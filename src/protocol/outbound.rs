@@ -7,7 +7,9 @@ use super::{
     Config, Event, Message, MessageKind, MessageRef, Part, Prepared, ProtocolError, Role, SendError,
 };
 use crate::entropy::Entropy;
-use crate::frame::{CloseFrame, FrameHeader, MAX_CONTROL_LEN, MaskKey, OpCode, apply_mask, extend_masked};
+use crate::frame::{
+    CloseFrame, FrameHeader, MAX_CONTROL_LEN, MAX_HEADER_LEN, MaskKey, OpCode, apply_mask, extend_masked,
+};
 
 /// Payloads from here on wait in a piece of their own instead of being copied.
 const MIN_PIECE_LEN: usize = 4 * 1024;
@@ -107,6 +109,7 @@ impl Outbound {
         if self.entropy.is_some() {
             self.frame(prepared.kind().opcode(), true, prepared.payload());
         } else if prepared.frame().len() < MIN_PIECE_LEN {
+            self.output.make_room(prepared.frame().len());
             self.output.extend(prepared.frame());
         } else {
             self.output.push(prepared.frame().clone());
@@ -327,10 +330,8 @@ impl Outbound {
     }
 
     fn check_message(&self) -> Result<(), SendError> {
-        if self.fragmented.is_some() {
-            return Err(SendError::Unfinished);
-        }
-        self.check_room()
+        self.check_room()?;
+        if self.fragmented.is_some() { Err(SendError::Unfinished) } else { Ok(()) }
     }
 
     fn check_room(&self) -> Result<(), SendError> {
@@ -345,6 +346,7 @@ impl Outbound {
 
     /// Queues a frame, its payload copied.
     fn frame(&mut self, opcode: OpCode, fin: bool, payload: &[u8]) {
+        self.output.make_room(MAX_HEADER_LEN + payload.len());
         let key = self.header(opcode, fin, payload.len());
         match key {
             Some(key) => extend_masked(self.output.tail(), payload, key),
@@ -404,6 +406,7 @@ impl LentMessage<'_, '_> {
 
 impl Drop for LentMessage<'_, '_> {
     fn drop(&mut self) {
+        self.outbound.output.make_room(self.payload.len());
         self.outbound.output.extend(self.payload);
         self.outbound.before_pong = self.outbound.before_pong.min(self.outbound.output.len());
         self.outbound.taken(0);

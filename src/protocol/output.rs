@@ -7,6 +7,10 @@ use bytes::{Buf, Bytes};
 /// Capacity that is kept once all is sent; more is given back.
 const KEPT_LEN: usize = 4 * 1024;
 
+/// How long the tail may get, unless a single frame is longer: what is sent is then given
+/// back piece by piece, and not only when nothing waits.
+const MAX_TAIL_LEN: usize = 16 * 1024;
+
 /// A queue of bytes: small frames are put together in `tail`, large or shared payloads wait
 /// before it, each in a piece of its own.
 #[derive(Debug, Default)]
@@ -32,6 +36,13 @@ impl Output {
         let tail = self.tail.get(self.tail_sent..).unwrap_or_default();
         let tail = (!tail.is_empty()).then_some(tail);
         self.pieces.iter().map(|piece| &**piece).chain(tail)
+    }
+
+    /// Says that `len` bytes will be appended: they begin a new tail if this one gets too long.
+    pub(super) fn make_room(&mut self, len: usize) {
+        if self.tail.len().saturating_add(len) > MAX_TAIL_LEN {
+            self.cut_tail();
+        }
     }
 
     /// Where to append small things.
