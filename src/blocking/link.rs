@@ -60,6 +60,17 @@ pub(super) fn write_some<'a>(
     }
 }
 
+/// Has a stream that buffers pass on what was written.
+pub(super) fn flush_stream(stream: &mut impl Write) -> io::Result<()> {
+    loop {
+        match stream.flush() {
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) if is_wait(&error) => return Err(ErrorKind::WouldBlock.into()),
+            result => return result,
+        }
+    }
+}
+
 /// Whether a read or write was cut short by its timeout, or would have blocked.
 pub(super) fn is_wait(error: &io::Error) -> bool {
     matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut)
@@ -73,6 +84,8 @@ pub(super) struct Direct<S> {
     pub(super) write_timeout: Option<Duration>,
     /// Whether the stream was told of the write timeout.
     pub(super) timed: bool,
+    /// Whether the stream may hold back what was written.
+    pub(super) unflushed: bool,
     pub(super) close_sent_at: Option<Instant>,
 }
 
@@ -86,10 +99,17 @@ impl<S: Stream> Direct<S> {
         Ok(())
     }
 
+    fn flush_stream(&mut self) -> Result<(), Error> {
+        flush_stream(&mut self.stream)?;
+        self.unflushed = false;
+        Ok(())
+    }
+
     /// Sends a message behind what is queued; where the stream would block, the rest waits.
     pub(super) fn send(&mut self, message: MessageRef<'_>) -> Result<(), Error> {
         self.time_writes()?;
         let mut lent = self.outbound.lend(message)?;
+        self.unflushed = true;
         while lent.output().next().is_some() {
             match write_some(&mut self.stream, lent.output(), self.write_timeout) {
                 Ok(len) => lent.sent(len),
@@ -98,7 +118,12 @@ impl<S: Stream> Direct<S> {
                 Err(error) => return Err(error),
             }
         }
-        Ok(self.stream.flush()?)
+        drop(lent);
+        match self.flush_stream() {
+            // It is taken, and not to be sent again.
+            Err(error) if error.is_retryable() => Ok(()),
+            result => result,
+        }
     }
 }
 
@@ -116,15 +141,16 @@ impl<S: Stream> Link for Direct<S> {
     }
 
     fn flush(&mut self) -> Result<(), Error> {
-        if self.outbound.is_empty() {
+        if self.outbound.is_empty() && !self.unflushed {
             return Ok(());
         }
         self.time_writes()?;
+        self.unflushed = true;
         while !self.outbound.is_empty() {
             let len = write_some(&mut self.stream, self.outbound.output(), self.write_timeout)?;
             self.outbound.sent(len);
         }
-        Ok(self.stream.flush()?)
+        self.flush_stream()
     }
 
     fn flush_last(&mut self) -> Result<(), Error> {

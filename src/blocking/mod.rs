@@ -80,7 +80,14 @@ impl<S: Stream> WebSocket<S> {
         let write_timeout = config.write_timeout;
         Self {
             receiver: Receiver::new(inbound, role, &config),
-            link: Direct { stream, outbound, write_timeout, timed: false, close_sent_at: None },
+            link: Direct {
+                stream,
+                outbound,
+                write_timeout,
+                timed: false,
+                unflushed: false,
+                close_sent_at: None,
+            },
             config,
             subprotocol: None,
         }
@@ -195,6 +202,7 @@ impl<S: Stream> WebSocket<S> {
     /// # Errors
     /// As [`send`](Self::send); [`SendError::ControlTooLong`](crate::protocol::SendError::ControlTooLong).
     pub fn ping(&mut self, payload: &[u8]) -> Result<(), Error> {
+        self.make_room()?;
         self.link.outbound.ping(payload)?;
         self.flush_queued()
     }
@@ -206,6 +214,7 @@ impl<S: Stream> WebSocket<S> {
     /// # Errors
     /// As [`send`](Self::send); [`SendError::Closing`](crate::protocol::SendError::Closing) where the peer was faster.
     pub fn close(&mut self, frame: impl Into<Option<CloseFrame>>) -> Result<(), Error> {
+        self.receiver.check()?;
         self.link.outbound.close(frame)?;
         self.link.close_sent_at = Some(Instant::now());
         self.flush_queued()

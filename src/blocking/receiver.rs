@@ -16,6 +16,9 @@ pub(super) struct Receiver {
     role: Role,
     keepalive: Keepalive,
     linger_timeout: Option<Duration>,
+    close_timeout: Option<Duration>,
+    /// When a read first began after `close_timeout`.
+    close_overdue: Option<Instant>,
     recv_timeout: Option<Duration>,
     /// What the stream's read timeout was set to last; `None`: not yet.
     armed: Option<Option<Duration>>,
@@ -32,6 +35,8 @@ impl Receiver {
             role,
             keepalive: Keepalive::new(config, Instant::now()),
             linger_timeout: config.linger_timeout,
+            close_timeout: config.close_timeout,
+            close_overdue: None,
             recv_timeout: None,
             armed: None,
             peer_close: None,
@@ -50,7 +55,8 @@ impl Receiver {
 
     /// The next event; `None`: closed.
     pub(super) fn recv_event(&mut self, link: &mut dyn Link) -> Result<Option<Event<'_>>, Error> {
-        if !self.wait_for_event(link)? {
+        let deadline = self.recv_deadline();
+        if !self.wait_for_event(link, deadline)? {
             return Ok(None);
         }
         match self.inbound.next_event() {
@@ -68,8 +74,9 @@ impl Receiver {
 
     /// The next message; `None`: closed.
     pub(super) fn recv(&mut self, link: &mut dyn Link) -> Result<Option<Message>, Error> {
+        let deadline = self.recv_deadline();
         loop {
-            if !self.wait_for_event(link)? {
+            if !self.wait_for_event(link, deadline)? {
                 return Ok(None);
             }
             let peer_close = &mut self.peer_close;
@@ -118,9 +125,8 @@ impl Receiver {
     }
 
     /// Waits until an event is ready; `false`: closed.
-    fn wait_for_event(&mut self, link: &mut dyn Link) -> Result<bool, Error> {
+    fn wait_for_event(&mut self, link: &mut dyn Link, deadline: Option<Instant>) -> Result<bool, Error> {
         self.check()?;
-        let deadline = self.recv_deadline();
         loop {
             match self.inbound.poll_event() {
                 Ok(true) => return Ok(true),
@@ -138,14 +144,15 @@ impl Receiver {
         self.failure.as_ref().map_or(Ok(()), |failure| Err(failure.error()))
     }
 
+    /// At least a moment ahead: a timeout of zero takes what has come.
     fn recv_deadline(&self) -> Option<Instant> {
-        deadline(self.recv_timeout)
+        deadline(self.recv_timeout.map(|timeout| timeout.max(Duration::from_millis(1))))
     }
 
     /// Sends what waits, then reads once; `false`: the peer has closed, and TCP is ended.
     fn read_more(&mut self, link: &mut dyn Link, deadline: Option<Instant>) -> Result<bool, Error> {
         if self.inbound.is_closed() {
-            self.finish(link);
+            self.finish(link)?;
             return Ok(false);
         }
         match link.flush() {
@@ -162,10 +169,8 @@ impl Receiver {
     }
 
     fn read_once(&mut self, link: &mut dyn Link, deadline: Option<Instant>) -> Result<(), Error> {
-        if let Some(sent_at) = link.close_sent_at() {
-            self.keepalive.handle_close_sent(sent_at);
-        }
         let start = Instant::now();
+        self.check_overdue(link, start, deadline)?;
         let armed = self.arm(link, start, deadline)?;
         match link.read(self.inbound.spare()) {
             Ok(0) => Err(Error::Disconnected),
@@ -178,6 +183,29 @@ impl Receiver {
             Err(error) if is_wait(&error) => self.handle_wait(link, start, armed, deadline),
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// Ends the wait for a peer that never stops sending, so that no read times out.
+    fn check_overdue(
+        &mut self,
+        link: &mut dyn Link,
+        now: Instant,
+        deadline: Option<Instant>,
+    ) -> Result<(), Error> {
+        if let (Some(sent_at), Some(timeout)) = (link.close_sent_at(), self.close_timeout) {
+            self.keepalive.handle_close_sent(sent_at);
+            if now.saturating_duration_since(sent_at) >= timeout {
+                // What came in time may still wait to be read; what never ends may not.
+                let since = *self.close_overdue.get_or_insert(now);
+                if now.saturating_duration_since(since) > timeout {
+                    return Err(Error::Timeout(Wait::Close));
+                }
+            }
+        }
+        if deadline.is_some_and(|deadline| now >= deadline) {
+            return Err(Error::Timeout(Wait::Recv));
+        }
+        Ok(())
     }
 
     /// Bounds the next read by what is due next. A timeout that is set already and fits
@@ -230,13 +258,17 @@ impl Receiver {
         }
     }
 
-    /// Both closes are through: ends TCP, the server first.
-    fn finish(&mut self, link: &mut dyn Link) {
-        if std::mem::replace(&mut self.ended, true) {
-            return;
+    /// Both closes are through: ends TCP, the server first. To be called again where the
+    /// stream would block.
+    fn finish(&mut self, link: &mut dyn Link) -> Result<(), Error> {
+        if self.ended {
+            return Ok(());
         }
-        // The peer has said all; whether it hears our answer is its own affair.
-        link.flush_last().unwrap_or_default();
+        match link.flush_last() {
+            Err(error) if error.is_retryable() => return Err(error),
+            // The peer has said all; whether it hears our answer is its own affair.
+            Ok(()) | Err(_) => self.ended = true,
+        }
         // "the underlying TCP connection, in most normal cases, SHOULD be closed first by
         // the server" -- RFC 6455 §7.1.1
         if self.role == Role::Server {
@@ -244,6 +276,7 @@ impl Receiver {
         }
         drain(link, self.linger_timeout);
         link.shutdown(Shutdown::Both);
+        Ok(())
     }
 
     /// Ends the connection, unless it goes on after `error`.

@@ -6,11 +6,17 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::{Duration, Instant};
 
 use super::error::Failure;
-use super::link::{Direct, Link, write_some};
+use super::link::{Direct, Link, flush_stream, write_some};
 use super::receiver::Receiver;
-use super::{Error, MessageReader, Stream};
+use super::{Error, MessageReader, Stream, Wait};
 use crate::frame::CloseFrame;
 use crate::protocol::{Config, Event, Message, MessageRef, Outbound, Output, Prepared, SendError};
+
+/// How long a reader's write may block: a peer that waits for us to read first must not be
+/// kept waiting.
+const READER_PATIENCE: Duration = Duration::from_millis(1);
+/// How soon a reader tries again to write what the peer didn't take.
+const RETRY_INTERVAL: Duration = Duration::from_millis(10);
 
 /// What the halves share.
 ///
@@ -32,7 +38,12 @@ struct Sink {
     /// Taken from the outbound half, and not written yet.
     output: Output,
     write_timeout: Option<Duration>,
-    timed: bool,
+    /// What the stream's write timeout was set to last; `None`: not yet.
+    armed: Option<Option<Duration>>,
+    /// Since when the peer took nothing from the reader.
+    stalled_at: Option<Instant>,
+    /// Whether the stream may hold back what was written.
+    unflushed: bool,
     failure: Option<Failure>,
 }
 
@@ -100,8 +111,15 @@ pub(super) fn split<S: Stream>(
     link: Direct<S>,
     config: &Config,
 ) -> (Reader<S>, Writer<S>) {
-    let Direct { stream, outbound, write_timeout, timed, close_sent_at } = link;
-    let sink = Sink { output: Output::default(), write_timeout, timed, failure: None };
+    let Direct { stream, outbound, write_timeout, timed, unflushed, close_sent_at } = link;
+    let sink = Sink {
+        output: Output::default(),
+        write_timeout,
+        armed: timed.then_some(write_timeout),
+        stalled_at: None,
+        unflushed,
+        failure: None,
+    };
     let shared = Arc::new(Shared {
         stream,
         sink: Mutex::new(sink),
@@ -223,84 +241,135 @@ where
     ) -> Result<(), Error> {
         let shared = &*self.shared;
         let mut sink = lock(&shared.sink);
-        sink.write(&shared.stream, &[])?;
-        let payload = {
-            let mut outbound = lock(&shared.outbound);
-            let payload = queue(&mut outbound)?;
-            outbound.take_output(&mut sink.output);
-            payload
-        };
-        let result = sink.write(&shared.stream, payload);
+        let result = shared.queue_and_write(&mut sink, queue);
         drop(sink);
-        match result {
-            // It is queued, and not to be sent again: `flush` goes on with it.
-            Err(error) if !error.is_retryable() => Err(error),
-            _ => shared.flush_queued(),
-        }
+        // Whether that went well or not: a reader may have left its pong to this thread.
+        let flushed = shared.flush_queued(Turn::Writer);
+        result.and(flushed)
     }
+}
+
+/// On whose behalf something is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Turn {
+    Reader,
+    Writer,
 }
 
 impl<S: Stream> Shared<S>
 where
     for<'s> &'s S: Read + Write,
 {
+    fn queue_and_write<'m>(
+        &self,
+        sink: &mut Sink,
+        queue: impl FnOnce(&mut Outbound) -> Result<&'m [u8], SendError>,
+    ) -> Result<(), Error> {
+        sink.write(&self.stream, &[], Turn::Writer)?;
+        let payload = {
+            let mut outbound = lock(&self.outbound);
+            let payload = queue(&mut outbound)?;
+            outbound.take_output(&mut sink.output);
+            payload
+        };
+        match sink.write(&self.stream, payload, Turn::Writer) {
+            // It is queued, and not to be sent again: `flush` goes on with it.
+            Err(error) if error.is_retryable() => Ok(()),
+            result => result,
+        }
+    }
+
     /// Writes what is queued, unless another thread is writing: it will look here again.
-    fn flush_queued(&self) -> Result<(), Error> {
-        while !lock(&self.outbound).is_empty() {
+    fn flush_queued(&self, turn: Turn) -> Result<(), Error> {
+        loop {
             let mut sink = match self.sink.try_lock() {
                 Ok(sink) => sink,
                 Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
                 Err(TryLockError::WouldBlock) => return Ok(()),
             };
-            lock(&self.outbound).take_output(&mut sink.output);
-            match sink.write(&self.stream, &[]) {
+            match self.write_queued(&mut sink, turn) {
                 Err(error) if !error.is_retryable() => return Err(error),
                 Err(_) => return Ok(()),
                 Ok(()) => {}
             }
+            drop(sink);
+            if lock(&self.outbound).is_empty() {
+                return Ok(());
+            }
         }
-        Ok(())
+    }
+
+    /// Until what was taken before is written, the rest stays where pongs replace each other.
+    fn write_queued(&self, sink: &mut Sink, turn: Turn) -> Result<(), Error> {
+        sink.write(&self.stream, &[], turn)?;
+        lock(&self.outbound).take_output(&mut sink.output);
+        sink.write(&self.stream, &[], turn)
     }
 }
 
 impl Sink {
     /// Writes all of the output and `payload` after it. Where the stream would block, what
     /// is left waits here; another error ends the connection for everybody.
-    fn write<S: Stream>(&mut self, stream: &S, mut payload: &[u8]) -> Result<(), Error>
+    fn write<S: Stream>(&mut self, stream: &S, mut payload: &[u8], turn: Turn) -> Result<(), Error>
     where
         for<'s> &'s S: Read + Write,
     {
         if let Some(failure) = &self.failure {
             return Err(failure.error());
         }
-        let result = self.write_all(stream, &mut payload);
+        let result = self.write_all(stream, &mut payload, turn);
         self.output.extend(payload);
         if let Err(error) = &result
             && let Some(failure) = Failure::of(error)
         {
             self.failure = Some(failure);
-            stream.shutdown(Shutdown::Both).unwrap_or_default();
+            // What a peer sent before it went away can still be received.
+            let gone = matches!(error, Error::Disconnected);
+            let how = if gone { Shutdown::Write } else { Shutdown::Both };
+            stream.shutdown(how).unwrap_or_default();
         }
         result
     }
 
-    fn write_all<S: Stream>(&mut self, stream: &S, payload: &mut &[u8]) -> Result<(), Error>
+    fn write_all<S: Stream>(&mut self, stream: &S, payload: &mut &[u8], turn: Turn) -> Result<(), Error>
     where
         for<'s> &'s S: Read + Write,
     {
-        if !self.timed {
-            stream.set_write_timeout(self.write_timeout)?;
-            self.timed = true;
-        }
         let mut writer = stream;
         while !self.output.is_empty() || !payload.is_empty() {
             let slices = self.output.slices().chain((!payload.is_empty()).then_some(*payload));
-            let len = write_some(&mut writer, slices, self.write_timeout)?;
+            let timeout = match turn {
+                Turn::Reader => Some(READER_PATIENCE),
+                Turn::Writer => self.write_timeout,
+            };
+            if self.armed != Some(timeout) {
+                stream.set_write_timeout(timeout)?;
+                self.armed = Some(timeout);
+            }
+            let len = match write_some(&mut writer, slices, timeout) {
+                Err(Error::Timeout(_)) if turn == Turn::Reader => return Err(self.stalled()),
+                result => result?,
+            };
+            self.stalled_at = None;
+            self.unflushed = true;
             let queued = len.min(self.output.len());
             self.output.sent(queued);
             *payload = payload.get(len - queued..).unwrap_or_default();
         }
-        Ok(writer.flush()?)
+        if self.unflushed {
+            flush_stream(&mut writer)?;
+            self.unflushed = false;
+        }
+        Ok(())
+    }
+
+    /// The peer took nothing from the reader: for now, or for too long.
+    fn stalled(&mut self) -> Error {
+        let stalled_at = *self.stalled_at.get_or_insert_with(Instant::now);
+        match self.write_timeout {
+            Some(timeout) if stalled_at.elapsed() >= timeout => Error::Timeout(Wait::Write),
+            _ => Error::Io(io::ErrorKind::WouldBlock.into()),
+        }
     }
 }
 
@@ -326,13 +395,11 @@ where
     }
 
     fn flush(&mut self) -> Result<(), Error> {
-        self.0.flush_queued()
+        self.0.flush_queued(Turn::Reader)
     }
 
     fn flush_last(&mut self) -> Result<(), Error> {
-        let mut sink = lock(&self.0.sink);
-        lock(&self.0.outbound).take_output(&mut sink.output);
-        sink.write(&self.0.stream, &[])
+        self.0.write_queued(&mut lock(&self.0.sink), Turn::Writer)
     }
 
     fn shutdown(&mut self, how: Shutdown) {
@@ -340,7 +407,9 @@ where
     }
 
     fn max_wait(&self) -> Option<Duration> {
-        self.0.close_timeout
+        let sink = self.0.sink.try_lock();
+        let waits = sink.is_ok_and(|sink| !sink.output.is_empty() || sink.unflushed);
+        if waits { Some(RETRY_INTERVAL) } else { self.0.close_timeout }
     }
 
     fn close_sent_at(&mut self) -> Option<Instant> {

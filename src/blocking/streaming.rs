@@ -121,8 +121,12 @@ impl<'a> MessageWriter<'a> {
         };
         let sent_len = fragment.as_bytes().len();
         let mut result: Result<(), SendError> = Ok(());
-        // What waits must go before more is taken on: a slow peer slows the writer down.
-        self.link.flush()?;
+        match self.link.flush() {
+            // The end is queued all the same: there is nobody left to call again.
+            Err(error) if last && error.is_retryable() => {}
+            // What waits must go before more is taken on: a slow peer slows the writer down.
+            flushed => flushed?,
+        }
         self.link.with_outbound(&mut |outbound| result = outbound.send_fragment(fragment, last));
         result?;
         self.fragment.drain(..sent_len);

@@ -55,7 +55,8 @@ pub struct Keepalive {
     linger_timeout: Option<Duration>,
     last_input: Instant,
     /// Whether this silence was pinged into.
-    pinged: bool,
+    /// When the ping into this silence was sent.
+    pinged_at: Option<Instant>,
     /// When the closing handshake, or TCP after it, must have ended.
     closing: Option<(Instant, Beat)>,
 }
@@ -70,7 +71,7 @@ impl Keepalive {
             close_timeout: config.close_timeout,
             linger_timeout: config.linger_timeout,
             last_input: now,
-            pinged: false,
+            pinged_at: None,
             closing: None,
         }
     }
@@ -78,7 +79,7 @@ impl Keepalive {
     /// Bytes came from the peer.
     pub const fn handle_input(&mut self, now: Instant) {
         self.last_input = now;
-        self.pinged = false;
+        self.pinged_at = None;
     }
 
     /// Our close was sent, and the peer's has not come. Later calls change nothing.
@@ -90,8 +91,8 @@ impl Keepalive {
 
     /// Both closes are through: what is left is the end of TCP.
     pub fn handle_closed(&mut self, now: Instant) {
-        let end = self.linger_timeout.and_then(|timeout| now.checked_add(timeout));
-        self.closing = end.map(|at| (at, Beat::Linger));
+        self.closing =
+            self.linger_timeout.and_then(|timeout| Some((now.checked_add(timeout)?, Beat::Linger)));
     }
 
     /// When [`handle_timeout`](Self::handle_timeout) is to be called; `None`: nothing is due,
@@ -105,19 +106,25 @@ impl Keepalive {
     pub fn handle_timeout(&mut self, now: Instant) -> Option<Beat> {
         let (_, beat) = self.due().filter(|(at, _)| *at <= now)?;
         if beat == Beat::Ping {
-            self.pinged = true;
+            self.pinged_at = Some(now);
         }
         Some(beat)
+    }
+
+    /// A ping that was sent late, because nobody asked for the time, leaves the peer as long
+    /// to answer as one that was sent in time.
+    fn answer_due(&self) -> Option<Instant> {
+        let time_to_answer = self.idle_timeout?.saturating_sub(self.ping_interval?);
+        self.pinged_at?.checked_add(time_to_answer)
     }
 
     fn due(&self) -> Option<(Instant, Beat)> {
         if self.closing.is_some() {
             return self.closing;
         }
-        let after =
-            |silence: Option<Duration>| silence.and_then(|silence| self.last_input.checked_add(silence));
-        let ping = after(self.ping_interval).filter(|_| !self.pinged).map(|at| (at, Beat::Ping));
-        let idle = after(self.idle_timeout).map(|at| (at, Beat::Idle));
+        let after = |silence: Option<Duration>| self.last_input.checked_add(silence?);
+        let ping = after(self.ping_interval).filter(|_| self.pinged_at.is_none()).map(|at| (at, Beat::Ping));
+        let idle = after(self.idle_timeout).max(self.answer_due()).map(|at| (at, Beat::Idle));
         match (ping, idle) {
             (Some(ping), Some(idle)) => Some(if ping.0 < idle.0 { ping } else { idle }),
             (ping, idle) => ping.or(idle),
@@ -165,6 +172,27 @@ mod tests {
         assert_eq!(keepalive.handle_timeout(start + 5 * SECOND), Some(Beat::CloseUnanswered));
         keepalive.handle_closed(start + 5 * SECOND);
         assert_eq!(keepalive.handle_timeout(start + 7 * SECOND), Some(Beat::Linger));
+    }
+
+    #[test]
+    fn a_late_ping_leaves_as_long_to_answer() {
+        let start = Instant::now();
+        let mut keepalive = Keepalive::new(&Config::default(), start);
+        assert_eq!(keepalive.handle_timeout(start + 100 * SECOND), Some(Beat::Ping));
+        assert_eq!(keepalive.handle_timeout(start + 130 * SECOND - Duration::from_nanos(1)), None);
+        assert_eq!(keepalive.handle_timeout(start + 130 * SECOND), Some(Beat::Idle));
+        keepalive.handle_input(start + 130 * SECOND);
+        assert_eq!(keepalive.poll_timeout(), Some(start + 160 * SECOND));
+    }
+
+    #[test]
+    fn a_deadline_beyond_time_is_none() {
+        let start = Instant::now();
+        let endless = Some(Duration::MAX);
+        let config = Config::default().ping_interval(endless).idle_timeout(endless).close_timeout(endless);
+        let mut keepalive = Keepalive::new(&config, start);
+        keepalive.handle_close_sent(start);
+        assert_eq!(keepalive.poll_timeout(), None);
     }
 
     #[test]

@@ -91,7 +91,7 @@ impl<S: Stream> Exchange<S> {
         }
         let mut bytes = Vec::new();
         response.encode(&mut bytes);
-        if self.request.method() == "HEAD" {
+        if self.request.method() == "HEAD" && !response.status().is_bodiless() {
             bytes.truncate(bytes.len() - response.content().len());
         }
         write_and_end(self.stream, &bytes, &self.accept.config)
