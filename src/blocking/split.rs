@@ -318,16 +318,15 @@ impl Sink {
             return Err(failure.error());
         }
         let result = self.write_all(stream, &mut payload, turn);
-        self.output.extend(payload);
-        if let Err(error) = &result
-            && let Some(failure) = Failure::of(error)
-        {
-            self.failure = Some(failure);
-            // What a peer sent before it went away can still be received.
-            let gone = matches!(error, Error::Disconnected);
-            let how = if gone { Shutdown::Write } else { Shutdown::Both };
-            stream.shutdown(how).unwrap_or_default();
-        }
+        let Some(failure) = result.as_ref().err().and_then(Failure::of) else {
+            self.output.extend(payload);
+            return result;
+        };
+        // What a peer sent before it went away can still be received.
+        let gone = matches!(failure, Failure::Disconnected);
+        stream.shutdown(if gone { Shutdown::Write } else { Shutdown::Both }).unwrap_or_default();
+        self.failure = Some(failure);
+        self.output = Output::default();
         result
     }
 
