@@ -363,6 +363,8 @@ fn run<S: Stream>(mut ws: WebSocket<S>) -> Result<Option<CloseFrame>, Error> {
 
 /// A connection of that role, opened by its handshake, that runs; and its peer.
 fn open(role: Role, config: Config) -> (TcpStream, Task<Result<Option<CloseFrame>, Error>>) {
+    // Nothing here ends by the time being up.
+    let config = config.linger_timeout(None);
     let (listener, address) = listen();
     if role == Role::Server {
         let task =

@@ -13,9 +13,6 @@ pub(super) const MAX_WINDOW_LEN: usize = 64 * KIB;
 /// whole: in less, it would wait for ever for room to come.
 const MIN_WINDOW_LEN: usize = MAX_HEADER_LEN + MAX_CONTROL_LEN;
 
-/// The least that a receive window has, whatever the budget: a control frame must fit.
-const MIN_WINDOW_LEN: usize = MAX_HEADER_LEN + MAX_CONTROL_LEN;
-
 /// Limits and deadlines of a connection.
 ///
 /// Everywhere `None` means "without this limit"; 0 is a limit of nothing. Each field has a
