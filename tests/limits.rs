@@ -267,7 +267,7 @@ fn a_pong_that_waits_goes_before_the_close() {
 #[test]
 fn a_pong_that_waits_behind_a_lent_message_comes_behind_it() {
     let payload = vec![2; 9000];
-    for step in [1, 3000, 6000] {
+    for step in [1, 3000, 6000, 10_000] {
         let mut protocol = Protocol::new(Role::Server, config());
         protocol.outbound().send(&vec![1; 5000]).unwrap();
         protocol.outbound().answer(&Event::Ping(b"p"));

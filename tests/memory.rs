@@ -21,6 +21,8 @@ static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 
 const KIB: usize = 1024;
 const MIB: usize = 1024 * KIB;
+/// What the test runner may hold for its own ends.
+const NOISE: usize = 8 * KIB;
 
 /// The counts are those of the whole process: one test at a time.
 fn alone() -> MutexGuard<'static, ()> {
@@ -188,13 +190,17 @@ fn ten_thousand_announced_lengths_in_a_lent_buffer_keep_nothing_but_what_came() 
 fn a_length_past_the_limit_takes_no_memory_at_all() {
     let _alone = alone();
     let attack = header(Role::Server, BINARY, (16 << 20) + 1);
-    let mut shared = attack.clone();
-    let mut protocol = Protocol::new(Role::Server, Config::default());
-    let before = held();
-    shared.copy_from_slice(&attack);
-    let error = protocol.lend(&mut shared).next_event().map(drop).unwrap_err();
-    assert_eq!(error, ProtocolError::MessageTooBig { len: (16 << 20) + 1, max: 16 << 20 });
-    assert!(grown(before) < KIB, "{}", grown(before)); // the close that is queued
+    let taken = least(|| {
+        let mut shared = attack.clone();
+        let before = held();
+        let mut protocol = Protocol::new(Role::Server, Config::default());
+        let error = protocol.lend(&mut shared).next_event().map(drop).unwrap_err();
+        assert_eq!(error, ProtocolError::MessageTooBig { len: (16 << 20) + 1, max: 16 << 20 });
+        flush(&mut protocol);
+        protocol.release();
+        grown(before)
+    });
+    assert_eq!(taken, 0);
 }
 
 #[test]
@@ -211,7 +217,7 @@ fn a_flood_of_pings_that_is_never_answered_on_the_wire_is_bounded() {
             most = most.max(grown(before));
         }
         // The window of twice 4 KiB, and 4 KiB of pongs with what a growing buffer has over.
-        assert!(most <= 20 * KIB, "{most}");
+        assert!(most <= 16 * KIB + NOISE, "{most}");
         assert!(protocol.output().map(<[u8]>::len).sum::<usize>() < 4 * KIB + 131);
     }
 }
@@ -232,7 +238,7 @@ fn output_that_is_never_empty_does_not_grow() {
         protocol.sent(127); // a pong's length: as much as came in, but never all
         assert!(protocol.output().next().is_some());
     }
-    assert!(grown(before) <= 36 * KIB, "{}", grown(before)); // two pieces of 16 KiB
+    assert!(grown(before) <= 32 * KIB + NOISE, "{}", grown(before)); // two pieces of 16 KiB
 }
 
 #[test]
@@ -252,7 +258,7 @@ fn the_most_empty_fragments_take_no_memory() {
         }
         read(&mut protocol, &empty[..511 * 6]);
         assert!(protocol.next_event().unwrap().is_none()); // 131,072 by now
-        assert!(most <= 13 * KIB, "{most}"); // a window that grew once
+        assert!(most <= 8 * KIB + NOISE, "{most}"); // a window that grew once
         read(&mut protocol, &empty[..6]);
         let error = protocol.next_event().map(drop).unwrap_err();
         assert_eq!(error, ProtocolError::TooManyFragments { max: 131_072 });
@@ -337,13 +343,13 @@ fn a_connection_that_failed_or_closed_keeps_nothing_of_what_still_comes() {
             drop(lent);
             drop(protocol.lend(&mut shared)); // nor does one who doesn't ask
         }
-        assert!(grown(before) <= KIB, "{}", grown(before));
+        assert!(grown(before) <= NOISE, "{}", grown(before));
         // One who drains the socket through the window always has room to read into.
         for _ in 0..100 {
             assert!(read(&mut protocol, &shared) > 0);
             drop(protocol.next_event());
         }
-        assert!(grown(before) <= 65 * KIB, "{}", grown(before));
+        assert!(grown(before) <= 64 * KIB + NOISE, "{}", grown(before));
     }
 }
 
@@ -369,8 +375,9 @@ fn memory_follows_the_bytes_that_came() {
                 assert!(held <= 2 * came + 128 * KIB, "{held} for {came}");
             }
             assert!(protocol.next_event().unwrap().is_none());
+            assert!(grown(before) <= 64 * KIB + NOISE, "{}", grown(before)); // the window
             protocol.release();
-            assert!(grown(before) <= KIB, "{}", grown(before));
+            assert!(grown(before) <= NOISE, "{}", grown(before));
         }
     }
 }
@@ -396,7 +403,7 @@ fn a_message_of_the_limit_takes_no_more_than_the_limit() {
             assert_eq!(protocol.next_event().unwrap().is_some(), came == MIB + 1);
             most = most.max(grown(before));
         }
-        assert!(most <= MIB + 66 * KIB, "{most}");
+        assert!(most <= MIB + 64 * KIB + NOISE, "{most}");
     }
 }
 
@@ -440,7 +447,7 @@ fn the_memory_budget_holds_under_attack() {
                 most = most.max(grown(before));
                 assert!(most > budget / 4 * 3, "no attack: {most} of {budget}");
                 // One message that may step over, and what the parts are kept in.
-                assert!(most <= budget + len + 2 * KIB, "{most} of {budget}, {len}");
+                assert!(most <= budget + len + NOISE, "{most} of {budget}, {len}");
             }
         }
     }
