@@ -54,7 +54,6 @@ pub struct Keepalive {
     close_timeout: Option<Duration>,
     linger_timeout: Option<Duration>,
     last_input: Instant,
-    /// Whether this silence was pinged into.
     /// When the ping into this silence was sent.
     pinged_at: Option<Instant>,
     /// When the closing handshake, or TCP after it, must have ended.
