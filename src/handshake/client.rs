@@ -3,7 +3,7 @@
 use super::key::{accept_key, encode_key};
 use super::{BuildError, Offer, ResponseError, is_reserved};
 use crate::http::syntax::is_token;
-use crate::http::{Authority, Headers, Response, Status};
+use crate::http::{Authority, Headers, HttpError, Response, Status, Version};
 
 /// A handshake that a client begins.
 ///
@@ -128,6 +128,9 @@ impl ClientHandshake {
     pub fn finish(&self, response: &Response) -> Result<Negotiated, ResponseError> {
         if response.status() != Status::SWITCHING_PROTOCOLS {
             return Err(ResponseError::Refused(Box::new(response.clone())));
+        }
+        if response.version() != Version::Http11 {
+            return Err(HttpError::UnsupportedVersion.into());
         }
         let headers = response.headers();
         if !headers.has_token("Upgrade", "websocket") {

@@ -72,10 +72,13 @@ impl HandshakeError {
             // -- RFC 9110 §15.5.6
             Self::NotGet => &[("Allow", "GET")],
             // "The server MUST send an Upgrade header field in a 426 response" -- RFC 9110 §15.5.22
-            Self::NotAnUpgrade => &[("Upgrade", "websocket")],
+            // "A sender of Upgrade MUST also send an 'Upgrade' connection option" -- RFC 9110 §7.8
+            Self::NotAnUpgrade => &[("Connection", "Upgrade"), ("Upgrade", "websocket")],
             // "MUST [...] include a |Sec-WebSocket-Version| header field indicating the
             // version(s) the server is capable of understanding" -- RFC 6455 §4.2.2
-            Self::UnsupportedVersion => &[("Upgrade", "websocket"), ("Sec-WebSocket-Version", "13")],
+            Self::UnsupportedVersion => {
+                &[("Connection", "Upgrade"), ("Upgrade", "websocket"), ("Sec-WebSocket-Version", "13")]
+            }
             _ => &[],
         };
         // All of them are constants and valid: it can't fail.

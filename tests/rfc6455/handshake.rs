@@ -212,6 +212,12 @@ fn section_4_1_another_status_than_101_opens_nothing() {
 }
 
 #[test]
+fn section_4_1_a_response_of_http_1_0_opens_nothing() {
+    let refused = response_with(0, "HTTP/1.0 101 Switching Protocols");
+    assert_eq!(refused, Err(ResponseError::Http(HttpError::UnsupportedVersion)));
+}
+
+#[test]
 fn section_4_1_a_response_needs_upgrade_websocket() {
     for line in ["", "Upgrade: h2c", "Upgrade: websockets", "Upgrade: websocket/13", "Upgrade:"] {
         assert_eq!(response_with(1, line), Err(ResponseError::MissingUpgrade), "{line}");
@@ -343,6 +349,7 @@ fn section_4_2_1_and_4_4_the_version_is_13() {
         let response = upgrade(&[("Sec-WebSocket-Version", &line)]).unwrap_err().response();
         assert_eq!(response.headers().only("Sec-WebSocket-Version"), Ok(Some("13")));
         assert_eq!(response.headers().only("Upgrade"), Ok(Some("websocket")));
+        assert!(["Upgrade", "close"].iter().all(|option| response.headers().has_token("Connection", option)));
     }
     assert_refused(&[("Sec-WebSocket-Version", "")], 400);
 }
