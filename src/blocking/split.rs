@@ -49,7 +49,8 @@ struct Sink {
 
 /// The receiving half of a split connection, for one thread.
 ///
-/// It answers pings and closes by itself, and never waits for a write of another thread.
+/// It answers pings and closes by itself, and never waits for a write of another thread; what
+/// the peer doesn't take at once, it writes later, between its reads.
 /// The peer is pinged, and given up, by whoever calls [`recv`](Self::recv): call it all the time.
 ///
 /// ```
