@@ -15,8 +15,9 @@ use crate::protocol::{Config, Event, Message, MessageRef, Outbound, Output, Prep
 /// How long a reader's write may block: a peer that waits for us to read first must not be
 /// kept waiting.
 const READER_PATIENCE: Duration = Duration::from_millis(1);
-/// How soon a reader tries again to write what the peer didn't take.
-const RETRY_INTERVAL: Duration = Duration::from_millis(10);
+/// How soon a reader tries again to write what the peer didn't take. More than the kernel's
+/// clock may be off: a read that took less was not cut short by it, but would block.
+const RETRY_INTERVAL: Duration = Duration::from_millis(25);
 
 /// What the halves share.
 ///
