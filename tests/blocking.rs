@@ -668,7 +668,7 @@ fn a_recv_timeout_is_for_the_whole_call() {
 fn a_silent_peer_is_pinged_and_then_given_up() {
     for role in [Role::Server, Role::Client] {
         let (mut peer, subject) = pair();
-        let config = Config::default().ping_interval(Some(millis(100))).idle_timeout(Some(millis(250)));
+        let config = Config::default().ping_interval(Some(millis(100))).idle_timeout(Some(millis(900)));
         let task = start(move || {
             let start = Instant::now();
             let mut ws = WebSocket::from_stream(subject, role, config);
@@ -680,7 +680,7 @@ fn a_silent_peer_is_pinged_and_then_given_up() {
         peer.write_all(&frame(role == Role::Server, 0x8a, b"")).unwrap();
         let (result, start) = task.end();
         assert!(matches!(result, Err(Error::Timeout(Wait::Idle))));
-        assert_between(start, 330, 5000); // the silence began anew with the pong
+        assert_between(start, 980, 8000); // the silence began anew with the pong
         assert_eq!(frames(role == Role::Client, &read_to_end(&mut peer)), [(0x89, Vec::new())]);
     }
 }
@@ -688,9 +688,9 @@ fn a_silent_peer_is_pinged_and_then_given_up() {
 #[test]
 fn a_peer_is_not_given_up_for_the_time_nobody_listened() {
     let (mut peer, server) = pair();
-    let config = Config::default().ping_interval(Some(millis(100))).idle_timeout(Some(millis(400)));
+    let config = Config::default().ping_interval(Some(millis(100))).idle_timeout(Some(millis(1000)));
     let mut server = WebSocket::from_stream(server, Role::Server, config);
-    std::thread::sleep(millis(500)); // busy elsewhere
+    std::thread::sleep(millis(1100)); // busy elsewhere
     let task = start(move || server.recv());
     assert_eq!(read_frame(false, &mut peer), (0x89, Vec::new()));
     std::thread::sleep(millis(50));

@@ -37,6 +37,7 @@ fn refused(accept: Accept, request: impl AsRef<[u8]>) -> Answer {
     client.write_all(request.as_ref()).unwrap();
     client.write_all(&vec![b'x'; MORE_LEN]).unwrap();
     let answer = String::from_utf8(read_to_end(&mut client)).unwrap();
+    assert_listens(&mut client);
     drop(client);
     let (head, body) = answer.split_once("\r\n\r\n").expect("a head and a body");
     Answer { head: head.to_owned(), body: body.to_owned(), error: task.end() }
@@ -399,6 +400,7 @@ fn assert_closed_by(config: &Config, code: u16, bytes: impl Fn(bool) -> Vec<u8>)
         peer.write_all(&bytes(masks)).unwrap();
         peer.write_all(&[0; 100_000]).unwrap(); // and more, which nobody asked for
         let answer = frames(!masks, &read_to_end(&mut peer));
+        assert_listens(&mut peer);
         drop(peer);
         assert_eq!(answer.iter().map(close_code).collect::<Vec<_>>(), [Some(code)], "{role:?}");
         let reason = String::from_utf8(answer[0].1[2..].to_vec()).unwrap();
@@ -547,6 +549,7 @@ fn valid_closes_are_echoed_and_the_server_ends_tcp_first() {
         peer.write_all(&frame(true, 0x81, b"late")).unwrap();
         peer.write_all(&[0xff; 50_000]).unwrap();
         let answer = frames(false, &read_to_end(&mut peer));
+        assert_listens(&mut peer);
         drop(peer);
         assert_eq!(answer, [(0x88, code.to_be_bytes().to_vec())]);
         let close = task.end().unwrap().unwrap();

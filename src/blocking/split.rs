@@ -15,8 +15,9 @@ use crate::protocol::{Config, Event, Message, MessageRef, Outbound, Output, Prep
 /// How long a reader's write may block: a peer that waits for us to read first must not be
 /// kept waiting.
 const READER_PATIENCE: Duration = Duration::from_millis(1);
-/// How soon a reader tries again to write what the peer didn't take.
-const RETRY_INTERVAL: Duration = Duration::from_millis(10);
+/// How soon a reader tries again to write what the peer didn't take. More than the kernel's
+/// clock may be off: a read that took less was not cut short by it, but would block.
+const RETRY_INTERVAL: Duration = Duration::from_millis(25);
 
 /// What the halves share.
 ///
@@ -49,7 +50,8 @@ struct Sink {
 
 /// The receiving half of a split connection, for one thread.
 ///
-/// It answers pings and closes by itself, and never waits for a write of another thread.
+/// It answers pings and closes by itself, and never waits for a write of another thread; what
+/// the peer doesn't take at once, it writes later, between its reads.
 /// The peer is pinged, and given up, by whoever calls [`recv`](Self::recv): call it all the time.
 ///
 /// ```

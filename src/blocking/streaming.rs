@@ -105,7 +105,9 @@ impl<'a> MessageWriter<'a> {
         Self { link, kind, fragment: Vec::new() }
     }
 
-    /// Ends the message and sends what is left of it.
+    /// Ends the message and sends what is left of it. On a stream that doesn't block, what it
+    /// doesn't take is queued, and sent by the next call, or by
+    /// [`flush`](super::WebSocket::flush).
     ///
     /// # Errors
     /// As [`WebSocket::send`](super::WebSocket::send); [`Error::Io`] with `InvalidData` where a text message isn't UTF-8.

@@ -3,7 +3,7 @@
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::sync::mpsc;
+use std::sync::{Once, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -38,7 +38,20 @@ impl<T> Task<T> {
     }
 }
 
+/// Ends the process if its tests hang, in a call of ours that never returns.
+fn watch() {
+    static BEGUN: Once = Once::new();
+    BEGUN.call_once(|| {
+        thread::spawn(|| {
+            thread::sleep(Duration::from_secs(90));
+            eprintln!("a test hangs");
+            std::process::exit(101);
+        });
+    });
+}
+
 pub(crate) fn listen() -> (TcpListener, String) {
+    watch();
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let address = listener.local_addr().expect("an address").to_string();
     (listener, address)
@@ -67,6 +80,16 @@ pub(crate) fn read_to_end(stream: &mut impl Read) -> Vec<u8> {
     let mut bytes = Vec::new();
     stream.read_to_end(&mut bytes).expect("an orderly end, no reset");
     bytes
+}
+
+/// Fails if the peer, whose stream has ended, no longer listens: a reset could have eaten
+/// its last words.
+#[track_caller]
+pub(crate) fn assert_listens(stream: &mut TcpStream) {
+    for _ in 0..2 {
+        stream.write_all(b"more").expect("a peer that listens for a while");
+        thread::sleep(millis(10));
+    }
 }
 
 /// Whether nothing comes for a while, not even the end.
