@@ -1,7 +1,8 @@
 //! Sends back what it gets: a thread a connection, every path, any Origin, up to 64 MiB a message.
+//! With `--private`, each connection has compression states of its own.
 //!
 //! ```text
-//! cargo run --release --example echo [-- ADDR]
+//! cargo run --release --example echo [-- [--private] [ADDR]]
 //! ```
 
 use std::error::Error;
@@ -11,13 +12,18 @@ use std::time::Duration;
 use std::{env, io, thread};
 
 use talkback::handshake::Origins;
+use talkback::protocol::Deflate;
 use talkback::{Accept, Config};
 
 const MAX_MESSAGE_LEN: usize = 64 * 1024 * 1024;
 
 fn main() -> ExitCode {
-    let address = env::args().nth(1).unwrap_or_else(|| "127.0.0.1:9001".to_owned());
-    match serve(&address) {
+    let mut arguments: Vec<String> = env::args().skip(1).collect();
+    let private = arguments.first().is_some_and(|argument| argument == "--private");
+    let deflate = if private { Deflate::private() } else { Deflate::shared() };
+    let address = arguments.drain(usize::from(private)..).next();
+    let address = address.unwrap_or_else(|| "127.0.0.1:9001".to_owned());
+    match serve(&address, deflate) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("echo: {address}: {error}");
@@ -26,10 +32,10 @@ fn main() -> ExitCode {
     }
 }
 
-fn serve(address: &str) -> io::Result<()> {
+fn serve(address: &str, deflate: Deflate) -> io::Result<()> {
     let listener = TcpListener::bind(address)?;
     println!("listening on ws://{}", listener.local_addr()?);
-    let config = Config::default().max_message_len(Some(MAX_MESSAGE_LEN));
+    let config = Config::default().max_message_len(Some(MAX_MESSAGE_LEN)).deflate(Some(deflate));
     let accept = Accept::new().origins(Origins::Any).config(config);
     for stream in listener.incoming() {
         // A connection that went away before it was taken is no reason to stop.

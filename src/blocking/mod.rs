@@ -25,7 +25,8 @@ pub use stream::{Stream, Untimed};
 pub use streaming::{MessageReader, MessageWriter};
 
 use crate::frame::CloseFrame;
-use crate::protocol::{Config, Event, Message, MessageKind, MessageRef, Prepared, Protocol, Role};
+use crate::handshake::DeflateParameters;
+use crate::protocol::{Config, Deflate, Event, Message, MessageKind, MessageRef, Prepared, Protocol, Role};
 
 /// An open connection over a stream.
 ///
@@ -64,6 +65,7 @@ pub struct WebSocket<S> {
     link: Direct<S>,
     config: Config,
     subprotocol: Option<String>,
+    deflate: Option<DeflateParameters>,
 }
 
 /// When a wait that begins now must end; `None`: never, or beyond what a clock can tell.
@@ -90,6 +92,7 @@ impl<S: Stream> WebSocket<S> {
             },
             config,
             subprotocol: None,
+            deflate: None,
         }
     }
 
@@ -110,6 +113,25 @@ impl<S: Stream> WebSocket<S> {
         let mut ws = Self::from_stream(stream, role, config);
         ws.receiver.inbound.receive(received);
         ws
+    }
+
+    /// Compresses as was agreed on in the handshake, in the way that [`Config::deflate`] says.
+    /// For handshakes done elsewhere; [`connect`](crate::connect) and
+    /// [`accept`](crate::accept) see to it.
+    #[must_use]
+    pub fn with_deflate(mut self, agreed: &DeflateParameters) -> Self {
+        let options = self.config.deflate.unwrap_or_else(Deflate::private);
+        self.receiver.inbound.set_deflate(agreed);
+        self.link.outbound.set_deflate(agreed, &options);
+        self.deflate = Some(*agreed);
+        self
+    }
+
+    pub(crate) fn with_agreed_deflate(self, agreed: Option<DeflateParameters>) -> Self {
+        match agreed {
+            Some(agreed) => self.with_deflate(&agreed),
+            None => self,
+        }
     }
 
     pub(crate) fn with_subprotocol(mut self, subprotocol: Option<String>) -> Self {
@@ -182,6 +204,17 @@ impl<S: Stream> WebSocket<S> {
         Ok(self.link.outbound.send(message)?)
     }
 
+    /// Sends a message that is not to be compressed: see
+    /// [`Outbound::send_uncompressed`](crate::protocol::Outbound::send_uncompressed).
+    ///
+    /// # Errors
+    /// As [`send`](Self::send).
+    pub fn send_uncompressed<'m>(&mut self, message: impl Into<MessageRef<'m>>) -> Result<(), Error> {
+        self.make_room()?;
+        self.link.outbound.send_uncompressed(message)?;
+        self.flush_queued()
+    }
+
     /// Sends a message that was framed before, for many connections.
     ///
     /// # Errors
@@ -234,6 +267,12 @@ impl<S: Stream> WebSocket<S> {
     #[must_use]
     pub fn subprotocol(&self) -> Option<&str> {
         self.subprotocol.as_deref()
+    }
+
+    /// How messages may be compressed; `None`: not at all.
+    #[must_use]
+    pub const fn deflate(&self) -> Option<&DeflateParameters> {
+        self.deflate.as_ref()
     }
 
     /// The peer's close, once it came with a code: why the connection ended.

@@ -194,6 +194,15 @@ where
         self.write(|outbound| outbound.frame_lent(message.into()))
     }
 
+    /// Sends a message that is not to be compressed: see
+    /// [`Outbound::send_uncompressed`].
+    ///
+    /// # Errors
+    /// As [`send`](Self::send).
+    pub fn send_uncompressed<'m>(&self, message: impl Into<MessageRef<'m>>) -> Result<(), Error> {
+        self.write(|outbound| outbound.send_uncompressed(message).map(|()| &[][..]))
+    }
+
     /// Sends a message that was framed before, for many connections.
     ///
     /// # Errors

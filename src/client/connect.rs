@@ -137,6 +137,9 @@ impl Connect {
     fn client_handshake(&self, url: &Url) -> Result<ClientHandshake, ConnectError> {
         let nonce = Entropy::from_system().bytes();
         let mut handshake = ClientHandshake::new(&url.authority(), url.target(), nonce)?;
+        if let Some(deflate) = self.config.deflate.filter(|_| cfg!(feature = "deflate")) {
+            handshake.deflate(deflate.parameters);
+        }
         for name in &self.subprotocols {
             handshake.subprotocol(name)?;
         }
@@ -167,6 +170,7 @@ impl Connect {
             Err(error) => return Err(error.into()),
         };
         let ws = WebSocket::from_parts(stream, &rest, Role::Client, self.config.clone());
+        let ws = ws.with_agreed_deflate(negotiated.deflate().copied());
         Ok(ws.with_subprotocol(negotiated.subprotocol().map(str::to_owned)))
     }
 }

@@ -1,7 +1,7 @@
 //! The client's half of the handshake: RFC 6455 §4.1.
 
 use super::key::{accept_key, encode_key};
-use super::{BuildError, Offer, ResponseError, is_reserved};
+use super::{BuildError, DeflateParameters, Offer, ResponseError, is_reserved};
 use crate::http::syntax::is_token;
 use crate::http::{Authority, Headers, HttpError, Response, Status, Version};
 
@@ -30,6 +30,7 @@ pub struct ClientHandshake {
     target: String,
     key: String,
     subprotocols: Vec<String>,
+    deflate: Vec<DeflateParameters>,
     headers: Headers,
 }
 
@@ -43,6 +44,7 @@ pub struct ClientHandshake {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Negotiated {
     subprotocol: Option<String>,
+    deflate: Option<DeflateParameters>,
 }
 
 impl Negotiated {
@@ -50,6 +52,12 @@ impl Negotiated {
     #[must_use]
     pub fn subprotocol(&self) -> Option<&str> {
         self.subprotocol.as_deref()
+    }
+
+    /// How messages may be compressed; `None`: not at all.
+    #[must_use]
+    pub const fn deflate(&self) -> Option<&DeflateParameters> {
+        self.deflate.as_ref()
     }
 }
 
@@ -72,6 +80,7 @@ impl ClientHandshake {
             target: target.to_owned(),
             key: encode_key(nonce),
             subprotocols: Vec::new(),
+            deflate: Vec::new(),
             headers: Headers::new(),
         })
     }
@@ -90,6 +99,12 @@ impl ClientHandshake {
         }
         self.subprotocols.push(name.to_owned());
         Ok(())
+    }
+
+    /// Offers permessage-deflate with these parameters, after those offered before: the
+    /// server takes the first one that it can meet, or none.
+    pub fn deflate(&mut self, wanted: DeflateParameters) {
+        self.deflate.push(wanted);
     }
 
     /// Adds a header, such as Origin, Authorization or Cookie.
@@ -114,6 +129,10 @@ impl ClientHandshake {
         );
         if !self.subprotocols.is_empty() {
             request += &format!("Sec-WebSocket-Protocol: {}\r\n", self.subprotocols.join(", "));
+        }
+        if !self.deflate.is_empty() {
+            let offers: Vec<String> = self.deflate.iter().map(DeflateParameters::offer).collect();
+            request += &format!("Sec-WebSocket-Extensions: {}\r\n", offers.join(", "));
         }
         let mut request = request.into_bytes();
         self.headers.encode(&mut request);
@@ -142,12 +161,22 @@ impl ClientHandshake {
         if headers.only("Sec-WebSocket-Accept") != Ok(Some(&accept_key(&self.key))) {
             return Err(ResponseError::InvalidAccept);
         }
-        // "the use of an extension that was not present in the client's handshake [...] the
-        // client MUST _Fail the WebSocket Connection_" -- RFC 6455 §4.1: none is offered.
-        if !Offer::decode(headers).is_ok_and(|chosen| chosen.is_empty()) {
-            return Err(ResponseError::UnofferedExtension);
+        let deflate = self.chosen_deflate(headers)?;
+        Ok(Negotiated { subprotocol: self.chosen_subprotocol(headers)?, deflate })
+    }
+
+    /// "the use of an extension that was not present in the client's handshake [...] the
+    /// client MUST _Fail the WebSocket Connection_" -- RFC 6455 §4.1
+    fn chosen_deflate(&self, headers: &Headers) -> Result<Option<DeflateParameters>, ResponseError> {
+        let chosen = Offer::decode(headers).map_err(|_| ResponseError::UnofferedExtension)?;
+        match chosen.as_slice() {
+            [] => Ok(None),
+            [chosen] => {
+                let agreed = self.deflate.iter().find_map(|offered| offered.agree(chosen));
+                agreed.map(Some).ok_or(ResponseError::UnofferedExtension)
+            }
+            _ => Err(ResponseError::UnofferedExtension),
         }
-        Ok(Negotiated { subprotocol: self.chosen_subprotocol(headers)? })
     }
 
     fn chosen_subprotocol(&self, headers: &Headers) -> Result<Option<String>, ResponseError> {

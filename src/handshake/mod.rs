@@ -1,6 +1,7 @@
 //! The upgrade from HTTP, both roles, without I/O (RFC 6455 §4, §9.1).
 
 mod client;
+mod deflate;
 mod error;
 mod key;
 mod offer;
@@ -8,6 +9,7 @@ mod policy;
 mod server;
 
 pub use client::{ClientHandshake, Negotiated};
+pub use deflate::{DeflateParameters, WindowBits};
 pub use error::{BuildError, HandshakeError, ResponseError};
 pub use offer::{MAX_OFFER_COUNT, Offer};
 pub use policy::{Origins, Policy};

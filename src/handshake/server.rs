@@ -1,7 +1,7 @@
 //! The server's half of the handshake: RFC 6455 §4.2.
 
 use super::key::{accept_key, is_key};
-use super::{BuildError, HandshakeError, Offer, Policy, is_reserved};
+use super::{BuildError, DeflateParameters, HandshakeError, Offer, Policy, is_reserved};
 use crate::http::syntax::is_token;
 use crate::http::{Headers, Request, Response, Status};
 
@@ -35,6 +35,7 @@ pub struct Upgrade {
     offered: Vec<String>,
     offers: Vec<Offer>,
     subprotocol: Option<String>,
+    deflate: Option<DeflateParameters>,
     headers: Headers,
 }
 
@@ -68,6 +69,7 @@ impl Upgrade {
             offered: offered_subprotocols(headers)?,
             offers: Offer::decode(headers)?,
             subprotocol: None,
+            deflate: None,
             headers: Headers::new(),
         })
     }
@@ -77,7 +79,7 @@ impl Upgrade {
         self.offered.iter().map(String::as_str)
     }
 
-    /// The extensions that the client offers. None of them is taken up so far.
+    /// The extensions that the client offers.
     #[must_use]
     pub fn offers(&self) -> &[Offer] {
         &self.offers
@@ -102,6 +104,14 @@ impl Upgrade {
         self.subprotocol.as_deref()
     }
 
+    /// Chooses how messages may be compressed: as the first offer of the client that can be
+    /// met, within what is wanted here. `None`: none can be met, or none is made; messages are
+    /// not compressed.
+    pub fn deflate(&mut self, wanted: &DeflateParameters) -> Option<DeflateParameters> {
+        self.deflate = wanted.choose(&self.offers);
+        self.deflate
+    }
+
     /// Adds a header to the response, such as Set-Cookie.
     ///
     /// # Errors
@@ -117,11 +127,13 @@ impl Upgrade {
     /// The response that opens the connection: 101.
     #[must_use]
     pub fn accept(&self) -> Response {
+        let extension = self.deflate.map(|agreed| agreed.encode());
         let handshake = [
             ("Upgrade", Some("websocket")),
             ("Connection", Some("Upgrade")),
             ("Sec-WebSocket-Accept", Some(self.accept.as_str())),
             ("Sec-WebSocket-Protocol", self.chosen_subprotocol()),
+            ("Sec-WebSocket-Extensions", extension.as_deref()),
         ];
         let handshake = handshake.into_iter().filter_map(|(name, value)| Some((name, value?.as_bytes())));
         handshake.chain(self.headers.iter()).fold(

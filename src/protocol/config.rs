@@ -2,6 +2,7 @@
 
 use core::time::Duration;
 
+use super::Deflate;
 use crate::frame::{MAX_CONTROL_LEN, MAX_HEADER_LEN};
 
 const KIB: usize = 1024;
@@ -48,6 +49,10 @@ pub struct Config {
     /// most a quarter each, and the single limits hold besides. The window always has room
     /// for a control frame, 139 bytes, however small the budget.
     pub memory_budget: Option<usize>,
+    /// Whether and how messages are compressed, if the peer agrees. Default: private states,
+    /// which suits a client; [`Accept`](crate::server::Accept) has shared ones by default.
+    /// Without the feature `deflate` it is of no effect.
+    pub deflate: Option<Deflate>,
     /// Silence from the peer after which a ping is sent. Default 30 s.
     pub ping_interval: Option<Duration>,
     /// Silence from the peer after which it is given up. Default 60 s.
@@ -69,6 +74,7 @@ impl Default for Config {
             max_fragment_count: Some(131_072),
             max_output_len: Some(MIB),
             memory_budget: None,
+            deflate: Some(Deflate::private()),
             ping_interval: Some(Duration::from_secs(30)),
             idle_timeout: Some(Duration::from_secs(60)),
             write_timeout: Some(Duration::from_secs(30)),
@@ -97,6 +103,7 @@ impl Config {
         max_fragment_count: Option<u32>, "the limit of a message's frames";
         max_output_len: Option<usize>, "the limit of unsent output";
         memory_budget: Option<usize>, "the limit of all that is held";
+        deflate: Option<Deflate>, "how messages are compressed";
         ping_interval: Option<Duration>, "the silence before a ping";
         idle_timeout: Option<Duration>, "the silence before giving up";
         write_timeout: Option<Duration>, "the deadline of a write";

@@ -10,13 +10,19 @@
 
 use core::ops::Range;
 
+use super::deflate::Decompressor;
 use super::gathering::Gathering;
+use super::progress::{Limits, Payload, Progress, Stage, as_u64};
 use super::{Config, Event, Message, MessageKind, MessageRef, ProtocolError, Role};
-use crate::frame::{CloseFrame, FrameHeader, MaskKey, OpCode, Utf8Decoder, apply_mask, check_utf8};
+use crate::frame::{CloseFrame, FrameHeader, OpCode, Utf8Decoder, apply_mask, check_utf8};
+use crate::handshake::DeflateParameters;
 
 /// The least that must have come of a message, and the least that must be missing of its
 /// frame, for a read straight into its buffer.
 const MIN_DIRECT_LEN: usize = 64 * 1024;
+/// How much of a compressed payload is inflated at a time where a message is given out in
+/// parts: at a ratio of 1 to 1,032 at most, that makes some 64 KiB.
+const PART_LEN: usize = 64;
 
 /// Something to hand out. Ranges are places in the input, where the mask is off already.
 #[derive(Debug)]
@@ -32,6 +38,8 @@ pub(super) enum Ready {
     Start(MessageKind),
     /// Of a message that is read in parts: a piece, its text checked.
     Data(Range<usize>),
+    /// Likewise, a piece that was inflated.
+    Inflated(Range<usize>),
     /// Of a message that is read in parts: its last piece was given.
     End,
 }
@@ -45,35 +53,6 @@ pub(super) enum Delivery {
     Parts(usize),
 }
 
-/// The payload of a data frame that is under way.
-#[derive(Debug)]
-struct Payload {
-    len: u64,
-    taken: u64,
-    mask: Option<MaskKey>,
-    fin: bool,
-}
-
-/// The message that is under way.
-#[derive(Debug)]
-struct Progress {
-    kind: MessageKind,
-    /// Bytes that its frames have announced so far.
-    len: u64,
-    fragment_count: u32,
-    stage: Stage,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Stage {
-    Gathering,
-    /// All of it was gathered; to be delivered next.
-    Gathered,
-    InParts,
-    /// All of it was given out in parts; its end is to be told.
-    PartsGiven,
-}
-
 enum Step {
     Ready(Ready),
     NeedsMore,
@@ -83,14 +62,16 @@ enum Step {
 #[derive(Debug)]
 pub(super) struct Decoder {
     role: Role,
-    max_message_len: u64,
-    max_frame_len: u64,
-    max_fragment_count: u32,
+    limits: Limits,
+    /// Inflates compressed messages, where that was agreed on.
+    inflate: Option<Decompressor>,
     payload: Option<Payload>,
     message: Option<Progress>,
     /// Checks the text of a message that doesn't come in one piece.
     text: Utf8Decoder,
     gathering: Option<Box<Gathering>>,
+    /// How much of what was inflated has been given out in parts.
+    given: usize,
     /// Whether what was gathered has been shown, and may be forgotten.
     gathering_shown: bool,
     /// Whether the peer's close came: nothing after it counts.
@@ -102,17 +83,21 @@ impl Decoder {
     pub(super) fn new(role: Role, config: &Config) -> Self {
         Self {
             role,
-            max_message_len: config.message_len_limit(),
-            max_frame_len: config.frame_len_limit(),
-            max_fragment_count: config.max_fragment_count.unwrap_or(u32::MAX),
+            limits: Limits::new(config),
+            inflate: None,
             payload: None,
             message: None,
             text: Utf8Decoder::default(),
             gathering: None,
+            given: 0,
             gathering_shown: false,
             closed: false,
             error: None,
         }
+    }
+
+    pub(super) fn set_deflate(&mut self, agreed: &DeflateParameters) {
+        self.inflate = Decompressor::new(self.role, agreed);
     }
 
     pub(super) const fn is_closed(&self) -> bool {
@@ -159,7 +144,7 @@ impl Decoder {
                 *at = input.len();
                 return Ok(None);
             }
-            if let Some(ready) = self.finished(delivery) {
+            if let Some(ready) = self.inflated(delivery).or_else(|| self.finished(delivery)) {
                 return Ok(Some(ready));
             }
             let step = if self.payload.is_some() {
@@ -173,6 +158,26 @@ impl Decoder {
                 Step::Continue => {}
             }
         }
+    }
+
+    /// What was inflated and not given out yet, of a message that is read in parts.
+    fn inflated(&mut self, delivery: Delivery) -> Option<Ready> {
+        let progress = self.message.as_ref().filter(|progress| progress.compressed)?;
+        let gathering = self.gathering.as_mut()?;
+        if !matches!(progress.stage, Stage::InParts | Stage::PartsGiven) {
+            return None;
+        }
+        let start = self.given;
+        let left = gathering.filled_len().saturating_sub(start);
+        if let (Delivery::Parts(max_len @ 1..), 1..) = (delivery, left) {
+            self.given += left.min(max_len);
+            return Some(Ready::Inflated(start..self.given));
+        }
+        if left == 0 || matches!(delivery, Delivery::Whole) {
+            gathering.clear();
+            self.given = 0;
+        }
+        None
     }
 
     /// The end of a message that came to it in the step before.
@@ -223,7 +228,10 @@ impl Decoder {
             (Role::Server, Some(_)) | (Role::Client, None) => {}
         }
         // "MUST be 0 unless an extension is negotiated that defines meanings" -- RFC 6455 §5.2
-        if header.rsv1 {
+        // "An endpoint MUST NOT set the 'Per-Message Compressed' bit of control frames and
+        // non-first fragments of a data message." -- RFC 7692 §6.1
+        let first_of_message = matches!(header.opcode, OpCode::Text | OpCode::Binary);
+        if header.rsv1 && !(first_of_message && self.inflate.is_some()) {
             return Err(ProtocolError::CompressedUnasked);
         }
         Ok(())
@@ -265,45 +273,20 @@ impl Decoder {
         header: &FrameHeader,
         delivery: Delivery,
     ) -> Result<Option<MessageKind>, ProtocolError> {
-        let started = match (header.opcode, &self.message) {
-            (OpCode::Continuation, Some(_)) => None,
-            (OpCode::Continuation, None) => return Err(ProtocolError::StrayContinuation),
-            // "the fragments of one message MUST NOT be interleaved" -- RFC 6455 §5.4
-            (_, Some(_)) => return Err(ProtocolError::InterleavedMessage),
-            (OpCode::Text, None) => Some(MessageKind::Text),
-            (_, None) => Some(MessageKind::Binary),
+        let stage = match delivery {
+            Delivery::Whole => Stage::Gathering,
+            Delivery::Parts(_) => Stage::InParts,
         };
-        if let Some(kind) = started {
-            let stage = match delivery {
-                Delivery::Whole => Stage::Gathering,
-                Delivery::Parts(_) => Stage::InParts,
-            };
-            self.message = Some(Progress { kind, len: 0, fragment_count: 0, stage });
+        let started = Progress::begin(header, self.message.as_ref(), stage)?;
+        let kind = started.as_ref().map(|started| started.kind);
+        if started.is_some() {
+            self.message = started;
         }
-        self.check_limits(header.payload_len)?;
-        let FrameHeader { fin, mask, payload_len: len, .. } = *header;
-        self.payload = Some(Payload { len, taken: 0, mask, fin });
-        Ok(started)
-    }
-
-    /// Counts a frame in; an error if that is too much, before any memory is taken.
-    fn check_limits(&mut self, payload_len: u64) -> Result<(), ProtocolError> {
-        let Some(progress) = &mut self.message else { return Ok(()) };
-        let max = self.max_frame_len;
-        if payload_len > max && max < self.max_message_len {
-            return Err(ProtocolError::FrameTooBig { len: payload_len, max });
+        if let Some(progress) = &mut self.message {
+            progress.count(header.payload_len, &self.limits)?;
         }
-        progress.len = progress.len.saturating_add(payload_len);
-        progress.fragment_count = progress.fragment_count.saturating_add(1);
-        let (len, max) = (progress.len, self.max_message_len);
-        if len > max {
-            return Err(ProtocolError::MessageTooBig { len, max });
-        }
-        let max = self.max_fragment_count;
-        if progress.fragment_count > max {
-            return Err(ProtocolError::TooManyFragments { max });
-        }
-        Ok(())
+        self.payload = Some(Payload::new(header));
+        Ok(kind)
     }
 
     fn payload_step(
@@ -316,10 +299,10 @@ impl Decoder {
             return Ok(Step::Continue);
         };
         let rest = input.get_mut(*at..).unwrap_or_default();
-        let left = payload.len - payload.taken;
-        let mut len = usize::try_from(left).unwrap_or(usize::MAX).min(rest.len());
+        let left = payload.left();
+        let mut len = left.min(rest.len());
         if let (Stage::InParts, Delivery::Parts(max_len)) = (progress.stage, delivery) {
-            len = len.min(max_len);
+            len = len.min(if progress.compressed { PART_LEN.min(max_len) } else { max_len });
         }
         if len == 0 && left > 0 {
             return Ok(Step::NeedsMore);
@@ -329,36 +312,58 @@ impl Decoder {
         let range = *at..*at + len;
         *at = range.end;
         let last = payload.is_last();
-        if payload.taken == payload.len {
+        if payload.is_complete() {
             self.payload = None;
         }
         match progress.stage {
-            Stage::Gathering if whole && last => {
+            Stage::Gathering if whole && last && !progress.compressed => {
                 let kind = progress.kind;
                 self.message = None;
                 Ok(Step::Ready(Ready::Message(kind, range)))
             }
             Stage::Gathering => self.gather(piece, last),
+            _ if progress.compressed => self.gather(piece, last),
             _ => self.give_part(piece, range, last, delivery),
         }
     }
 
+    /// Adds a piece to what is gathered: the message itself, or, of one that is given out in
+    /// parts, what a piece inflates to.
     fn gather(&mut self, piece: &[u8], last: bool) -> Result<Step, ProtocolError> {
-        let Some(progress) = &mut self.message else { return Ok(Step::Continue) };
-        let gathering = self.gathering.get_or_insert_default();
-        let max_len = usize::try_from(self.max_message_len).unwrap_or(usize::MAX);
-        match progress.kind {
-            MessageKind::Text => {
-                let (first, text) = self.text.decode(piece)?;
-                gathering.push_text(first, text, max_len);
-                if last {
-                    self.text.finish()?;
+        let Self { message: Some(progress), gathering, text, limits, inflate, .. } = self else {
+            return Ok(Step::Continue);
+        };
+        let gathering = gathering.get_or_insert_default();
+        let max_len = usize::try_from(limits.max_message_len).unwrap_or(usize::MAX);
+        let as_text = progress.kind == MessageKind::Text;
+        let whole = progress.stage == Stage::Gathering;
+        let mut push = |bytes: &[u8]| {
+            if as_text {
+                let (first, checked) = text.decode(bytes)?;
+                if whole {
+                    gathering.push_text(first, checked, max_len);
+                    return Ok(());
                 }
             }
-            MessageKind::Binary => gathering.push_bytes(piece, max_len),
+            gathering.push_bytes(bytes, max_len);
+            Ok(())
+        };
+        match inflate {
+            Some(inflate) if progress.compressed => {
+                let mut push_inflated = |bytes: &[u8]| {
+                    progress.count_inflated(bytes.len(), limits)?;
+                    push(bytes)
+                };
+                inflate.decompress(piece, &mut push_inflated)?;
+                if last {
+                    inflate.finish(&mut push_inflated)?;
+                }
+            }
+            _ => push(piece)?,
         }
         if last {
-            progress.stage = Stage::Gathered;
+            text.finish()?;
+            progress.finish();
         }
         Ok(Step::Continue)
     }
@@ -373,12 +378,10 @@ impl Decoder {
         let Some(progress) = &mut self.message else { return Ok(Step::Continue) };
         if progress.kind == MessageKind::Text {
             self.text.decode(piece)?;
-            if last {
-                self.text.finish()?;
-            }
         }
         if last {
-            progress.stage = Stage::PartsGiven;
+            self.text.finish()?;
+            progress.finish();
         }
         Ok(match delivery {
             Delivery::Parts(_) if !range.is_empty() => Step::Ready(Ready::Data(range)),
@@ -390,8 +393,9 @@ impl Decoder {
     /// into; `None` where there is no such message under way.
     pub(super) fn direct_spare(&mut self) -> Option<&mut [u8]> {
         let (payload, progress) = (self.payload.as_ref()?, self.message.as_ref()?);
-        let left = usize::try_from(payload.len - payload.taken).unwrap_or(usize::MAX);
-        let binary = progress.kind == MessageKind::Binary && progress.stage == Stage::Gathering;
+        let left = payload.left();
+        let plain = !progress.compressed && progress.stage == Stage::Gathering;
+        let binary = plain && progress.kind == MessageKind::Binary;
         let gathering = self.gathering.as_mut()?;
         let large = left.min(gathering.filled_len()) >= MIN_DIRECT_LEN;
         (binary && large && self.error.is_none()).then(|| gathering.spare(left))
@@ -406,9 +410,9 @@ impl Decoder {
         };
         payload.take(gathering.fill(len));
         if payload.is_last() {
-            progress.stage = Stage::Gathered;
+            progress.finish();
         }
-        if payload.taken == payload.len {
+        if payload.is_complete() {
             self.payload = None;
         }
     }
@@ -434,8 +438,16 @@ impl Decoder {
             Ready::Ping(range) => Event::Ping(bytes(range)),
             Ready::Pong(range) => Event::Pong(bytes(range)),
             Ready::Close(frame) => Event::Close(frame),
-            Ready::Start(_) | Ready::Data(_) | Ready::End => return Ok(None),
+            Ready::Start(_) | Ready::Data(_) | Ready::Inflated(_) | Ready::End => return Ok(None),
         }))
+    }
+
+    /// A piece that was inflated, of a message that is read in parts.
+    pub(super) fn inflated_part(&self, range: Range<usize>) -> &[u8] {
+        let gathering = self.gathering.as_ref();
+        let inflated =
+            gathering.map_or(&[][..], |gathering| gathering.message(MessageKind::Binary).as_bytes());
+        inflated.get(range).unwrap_or_default()
     }
 
     pub(super) fn show_gathered(&mut self, kind: MessageKind) -> MessageRef<'_> {
@@ -453,26 +465,4 @@ impl Decoder {
             self.gathering = None;
         }
     }
-}
-
-impl Payload {
-    /// Takes `piece` as the next of the payload, its mask off; whether it is the first.
-    fn take(&mut self, piece: &mut [u8]) -> bool {
-        if let Some(key) = self.mask {
-            // Only the remainder by 4 counts.
-            apply_mask(piece, key, usize::try_from(self.taken % 4).unwrap_or_default());
-        }
-        let first = self.taken == 0;
-        self.taken += as_u64(piece.len());
-        first
-    }
-
-    /// Whether the message ends with what was taken.
-    const fn is_last(&self) -> bool {
-        self.fin && self.taken == self.len
-    }
-}
-
-fn as_u64(len: usize) -> u64 {
-    u64::try_from(len).unwrap_or(u64::MAX)
 }

@@ -27,8 +27,11 @@ pub enum ProtocolError {
     Unmasked,
     /// A server sent a frame with a mask (RFC 6455 §5.1).
     Masked,
-    /// RSV1 is set, and no extension gives it a meaning (RFC 6455 §5.2).
+    /// RSV1 is set where it has no meaning: compression was not agreed on, or the frame isn't
+    /// the first of a message (RFC 6455 §5.2, RFC 7692 §6.1).
     CompressedUnasked,
+    /// Compressed data that is corrupt or incomplete (RFC 7692 §7.2.2).
+    InvalidDeflate,
     /// A continuation, and no message is under way (RFC 6455 §5.4).
     StrayContinuation,
     /// A new message before the end of the one under way (RFC 6455 §5.4).
@@ -60,6 +63,7 @@ impl ProtocolError {
     pub const fn close_code(&self) -> CloseCode {
         match self {
             Self::Frame(error) => error.close_code(),
+            Self::InvalidDeflate => CloseCode::INVALID_DATA,
             Self::Unmasked
             | Self::Masked
             | Self::CompressedUnasked
@@ -78,7 +82,8 @@ impl fmt::Display for ProtocolError {
             Self::Frame(error) => error.fmt(f),
             Self::Unmasked => f.write_str("a frame from a client is not masked"),
             Self::Masked => f.write_str("a frame from a server is masked"),
-            Self::CompressedUnasked => f.write_str("a frame is compressed, which was not agreed on"),
+            Self::CompressedUnasked => f.write_str("a frame is marked as compressed where it can't be"),
+            Self::InvalidDeflate => f.write_str("compressed data is corrupt"),
             Self::StrayContinuation => f.write_str("a continuation frame continues nothing"),
             Self::InterleavedMessage => f.write_str("a message begins inside another"),
             Self::FrameTooBig { len, max } => write!(f, "a frame of {len} bytes is over the limit of {max}"),

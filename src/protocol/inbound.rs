@@ -4,6 +4,7 @@ use super::buffer::Window;
 use super::decoder::{Decoder, Delivery, Ready};
 use super::{Config, Message, ProtocolError, Role};
 use crate::frame::CloseFrame;
+use crate::handshake::DeflateParameters;
 
 /// Something that came from the peer. Payloads point into the receive window.
 ///
@@ -79,6 +80,10 @@ impl Inbound {
             max_window_len: config.window_len_limit(),
             direct: false,
         }
+    }
+
+    pub(crate) fn set_deflate(&mut self, agreed: &DeflateParameters) {
+        self.decoder.set_deflate(agreed);
     }
 
     /// Room to read into: in the window, or in the final buffer of a large binary message.

@@ -18,6 +18,7 @@
 mod buffer;
 mod config;
 mod decoder;
+mod deflate;
 mod error;
 mod gathering;
 mod inbound;
@@ -28,8 +29,10 @@ mod outbound;
 mod output;
 mod parts;
 mod prepared;
+mod progress;
 
 pub use config::Config;
+pub use deflate::Deflate;
 pub use error::{ProtocolError, SendError};
 pub use inbound::{Event, Inbound};
 pub use keepalive::{Beat, Keepalive};
@@ -41,6 +44,7 @@ pub use parts::Part;
 pub use prepared::Prepared;
 
 use crate::entropy::Entropy;
+use crate::handshake::DeflateParameters;
 
 /// Which side of the connection this is.
 ///
@@ -106,6 +110,15 @@ impl Protocol {
     #[must_use]
     pub fn with_entropy(mut self, entropy: Entropy) -> Self {
         self.outbound.set_entropy(entropy);
+        self
+    }
+
+    /// Compresses as was agreed on in the handshake, in the way that `config.deflate` says.
+    /// Allocates nothing: the states are made when they are first used.
+    #[must_use]
+    pub fn with_deflate(mut self, agreed: &DeflateParameters, options: &Deflate) -> Self {
+        self.inbound.set_deflate(agreed);
+        self.outbound.set_deflate(agreed, options);
         self
     }
 

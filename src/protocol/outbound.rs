@@ -2,14 +2,16 @@
 
 use bytes::Bytes;
 
+use super::deflate::Compressor;
 use super::output::Output;
 use super::{
-    Config, Event, Message, MessageKind, MessageRef, Part, Prepared, ProtocolError, Role, SendError,
+    Config, Deflate, Event, Message, MessageKind, MessageRef, Part, Prepared, ProtocolError, Role, SendError,
 };
 use crate::entropy::Entropy;
 use crate::frame::{
     CloseFrame, FrameHeader, MAX_CONTROL_LEN, MAX_HEADER_LEN, MaskKey, OpCode, apply_mask, extend_masked,
 };
+use crate::handshake::DeflateParameters;
 
 /// Payloads from here on wait in a piece of their own instead of being copied.
 const MIN_PIECE_LEN: usize = 4 * 1024;
@@ -47,6 +49,8 @@ pub struct Outbound {
     before_pong: usize,
     /// Whether our close is queued, or sent.
     closed: bool,
+    /// Compresses messages, where that was agreed on.
+    deflate: Option<Compressor>,
 }
 
 impl Outbound {
@@ -59,7 +63,13 @@ impl Outbound {
             pong: None,
             before_pong: 0,
             closed: false,
+            deflate: None,
         }
+    }
+
+    pub(crate) fn set_deflate(&mut self, agreed: &DeflateParameters, options: &Deflate) {
+        let role = if self.entropy.is_some() { Role::Client } else { Role::Server };
+        self.deflate = Compressor::new(role, agreed, options);
     }
 
     pub(super) fn set_entropy(&mut self, entropy: Entropy) {
@@ -68,11 +78,24 @@ impl Outbound {
         }
     }
 
-    /// Queues a message, copied. A client masks it in the same pass.
+    /// Queues a message, copied, and compressed if that was agreed on and it is long enough. A
+    /// client masks it in the same pass.
     ///
     /// # Errors
     /// [`SendError::Closing`], [`SendError::Full`], [`SendError::Unfinished`].
     pub fn send<'m>(&mut self, message: impl Into<MessageRef<'m>>) -> Result<(), SendError> {
+        let message = message.into();
+        self.check_message()?;
+        self.message(message.kind(), message.as_bytes());
+        Ok(())
+    }
+
+    /// Queues a message that is not to be compressed, copied: one that is compressed already,
+    /// such as an image, or that holds a secret beside what an attacker chose.
+    ///
+    /// # Errors
+    /// As [`send`](Self::send).
+    pub fn send_uncompressed<'m>(&mut self, message: impl Into<MessageRef<'m>>) -> Result<(), SendError> {
         let message = message.into();
         self.check_message()?;
         self.frame(message.kind().opcode(), true, message.as_bytes());
@@ -86,7 +109,8 @@ impl Outbound {
     /// As [`send`](Self::send).
     pub fn send_owned(&mut self, message: impl Into<Message>) -> Result<(), SendError> {
         let message = message.into();
-        if message.as_bytes().len() < MIN_PIECE_LEN {
+        let len = message.as_bytes().len();
+        if len < MIN_PIECE_LEN || self.compresses(len) {
             return self.send(&message);
         }
         self.check_message()?;
@@ -107,12 +131,16 @@ impl Outbound {
     pub fn send_prepared(&mut self, prepared: &Prepared) -> Result<(), SendError> {
         self.check_message()?;
         if self.entropy.is_some() {
-            self.frame(prepared.kind().opcode(), true, prepared.payload());
-        } else if prepared.frame().len() < MIN_PIECE_LEN {
-            self.output.make_room(prepared.frame().len());
-            self.output.extend(prepared.frame());
+            self.message(prepared.kind(), prepared.payload());
+            return Ok(());
+        }
+        let deflate = self.deflate.as_ref();
+        let frame = prepared.frame(|bits| deflate.is_some_and(|deflate| deflate.takes_prepared(bits)));
+        if frame.len() < MIN_PIECE_LEN {
+            self.output.make_room(frame.len());
+            self.output.extend(frame);
         } else {
-            self.output.push(prepared.frame().clone());
+            self.output.push(frame.clone());
         }
         Ok(())
     }
@@ -137,7 +165,11 @@ impl Outbound {
             Some(_) => return Err(SendError::MixedKinds),
         };
         self.fragmented = (!last).then_some(kind);
-        self.frame(opcode, last, fragment.as_bytes());
+        if self.deflate.is_some() {
+            self.compressed_frame(opcode, last, fragment.as_bytes());
+        } else {
+            self.frame(opcode, last, fragment.as_bytes());
+        }
         Ok(())
     }
 
@@ -158,7 +190,7 @@ impl Outbound {
     /// is queued.
     pub(crate) fn frame_lent<'m>(&mut self, message: MessageRef<'m>) -> Result<&'m [u8], SendError> {
         let payload = message.as_bytes();
-        if self.entropy.is_some() || payload.len() < MIN_PIECE_LEN {
+        if self.entropy.is_some() || payload.len() < MIN_PIECE_LEN || self.compresses(payload.len()) {
             self.send(message)?;
             return Ok(&[]);
         }
@@ -342,6 +374,50 @@ impl Outbound {
             return Err(SendError::Full { len: as_u64(self.output.len()), max: self.max_output_len });
         }
         Ok(())
+    }
+
+    /// Whether a whole message of this length is compressed.
+    fn compresses(&self, len: usize) -> bool {
+        self.deflate.as_ref().is_some_and(|deflate| deflate.is_worthwhile(len))
+    }
+
+    /// Queues a whole message, compressed if that is worth it.
+    fn message(&mut self, kind: MessageKind, payload: &[u8]) {
+        let done = self.compresses(payload.len()) && self.compressed_frame(kind.opcode(), true, payload);
+        if !done {
+            self.frame(kind.opcode(), true, payload);
+        }
+    }
+
+    /// Queues a frame, its payload compressed where it will stand; the header follows from
+    /// that and is put before it. `false`: a whole message didn't shrink, and nothing is queued.
+    fn compressed_frame(&mut self, opcode: OpCode, fin: bool, payload: &[u8]) -> bool {
+        let Some(deflate) = &mut self.deflate else { return false };
+        self.output.make_room(MAX_HEADER_LEN + payload.len());
+        let tail = self.output.tail();
+        let start = tail.len();
+        let body = start + MAX_HEADER_LEN;
+        tail.resize(body, 0);
+        deflate.compress(payload, fin, tail);
+        let len = tail.len() - body;
+        let whole = fin && opcode != OpCode::Continuation;
+        if whole && deflate.may_change_its_mind() && len >= payload.len() {
+            tail.truncate(start);
+            return false;
+        }
+        let mask = self.entropy.as_mut().map(|entropy| MaskKey::random(entropy));
+        // "the 'Per-Message Compressed' bit [is set] on the first fragment" -- RFC 7692 §6.1
+        let rsv1 = opcode != OpCode::Continuation;
+        let header = FrameHeader { fin, rsv1, opcode, mask, payload_len: as_u64(len) };
+        let mut encoded = [0; MAX_HEADER_LEN];
+        let mut room = &mut encoded[..];
+        header.encode(&mut room);
+        let header_len = MAX_HEADER_LEN - room.len();
+        if let (Some(key), Some(body)) = (mask, tail.get_mut(body..)) {
+            apply_mask(body, key, 0);
+        }
+        tail.splice(start..body, encoded.into_iter().take(header_len));
+        true
     }
 
     /// Queues a frame, its payload copied.

@@ -71,6 +71,7 @@ impl Inbound {
         match ready {
             Ready::Start(kind) => Ok(Some(Part::Start(kind))),
             Ready::Data(range) => Ok(self.window.filled().get(range).map(Part::Data)),
+            Ready::Inflated(range) => Ok(Some(Part::Data(self.decoder.inflated_part(range)))),
             Ready::End => Ok(Some(Part::End)),
             Ready::Gathered(kind) => {
                 let message = self.decoder.take_gathered(kind);

@@ -2,8 +2,10 @@
 
 use bytes::Bytes;
 
-use super::{MessageKind, MessageRef};
+use super::deflate::Compressor;
+use super::{Deflate, MessageKind, MessageRef, Role};
 use crate::frame::{FrameHeader, MAX_HEADER_LEN};
+use crate::handshake::WindowBits;
 
 /// A message with its frame around it, as a server sends it. Cloning shares the bytes, and
 /// [`Outbound::send_prepared`](super::Outbound::send_prepared) of a server shares large
@@ -25,6 +27,8 @@ pub struct Prepared {
     kind: MessageKind,
     frame: Bytes,
     header_len: usize,
+    /// The compressed frame, and the window that it needs.
+    deflated: Option<(WindowBits, Bytes)>,
 }
 
 impl Prepared {
@@ -32,14 +36,27 @@ impl Prepared {
     #[must_use]
     pub fn new<'m>(message: impl Into<MessageRef<'m>>) -> Self {
         let message = message.into();
-        let (kind, payload) = (message.kind(), message.as_bytes());
-        let payload_len = u64::try_from(payload.len()).unwrap_or(u64::MAX);
-        let header = FrameHeader { fin: true, rsv1: false, opcode: kind.opcode(), mask: None, payload_len };
-        let mut frame = Vec::with_capacity(payload.len() + MAX_HEADER_LEN);
-        header.encode(&mut frame);
-        let header_len = frame.len();
-        frame.extend_from_slice(payload);
-        Self { kind, frame: frame.into(), header_len }
+        let (frame, header_len) = encode(message.kind(), false, message.as_bytes());
+        Self { kind: message.kind(), frame, header_len, deflated: None }
+    }
+
+    /// Frames `message`, and compresses it once, for all receivers that agreed on compression
+    /// without context takeover of the server ([`Deflate::shared`]) and at least the window of
+    /// `options`. The others get it as it is. Without the feature `deflate`, all do.
+    #[must_use]
+    pub fn compressed<'m>(message: impl Into<MessageRef<'m>>, options: &Deflate) -> Self {
+        let message = message.into();
+        let agreed = options.parameters.server_no_context_takeover(true);
+        let bits = agreed.server_max_window_bits;
+        let compressor = Compressor::new(Role::Server, &agreed, options);
+        let deflated = compressor.and_then(|mut compressor| {
+            let payload = message.as_bytes();
+            let mut deflated = Vec::new();
+            compressor.compress(payload, true, &mut deflated);
+            let smaller = deflated.len() < payload.len();
+            smaller.then(|| (bits, encode(message.kind(), true, &deflated).0))
+        });
+        Self { deflated, ..Self::new(message) }
     }
 
     /// Whether it is text or binary.
@@ -54,7 +71,22 @@ impl Prepared {
         self.frame.get(self.header_len..).unwrap_or_default()
     }
 
-    pub(super) const fn frame(&self) -> &Bytes {
-        &self.frame
+    /// The frame for a receiver: the compressed one, if `takes` one that needs this window.
+    pub(super) fn frame(&self, takes: impl FnOnce(WindowBits) -> bool) -> &Bytes {
+        match &self.deflated {
+            Some((bits, frame)) if takes(*bits) => frame,
+            _ => &self.frame,
+        }
     }
+}
+
+/// A frame, and how long its header is.
+fn encode(kind: MessageKind, rsv1: bool, payload: &[u8]) -> (Bytes, usize) {
+    let payload_len = u64::try_from(payload.len()).unwrap_or(u64::MAX);
+    let header = FrameHeader { fin: true, rsv1, opcode: kind.opcode(), mask: None, payload_len };
+    let mut frame = Vec::with_capacity(payload.len() + MAX_HEADER_LEN);
+    header.encode(&mut frame);
+    let header_len = frame.len();
+    frame.extend_from_slice(payload);
+    (frame.into(), header_len)
 }

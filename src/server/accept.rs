@@ -6,7 +6,7 @@ use super::{AcceptError, Exchange};
 use crate::blocking::{Stream, WebSocket};
 use crate::handshake::{Origins, Policy, Upgrade};
 use crate::http::{HeadLimits, Request, Response};
-use crate::protocol::Config;
+use crate::protocol::{Config, Deflate};
 
 /// Does the server's half of the handshake over an accepted stream. Blocks for 10 s at most.
 ///
@@ -94,7 +94,7 @@ impl Default for Accept {
             policy: Policy::default(),
             subprotocols: Vec::new(),
             require_subprotocol: false,
-            config: Config::default(),
+            config: Config::default().deflate(Some(Deflate::shared())),
             head_limits: HeadLimits::default(),
             handshake_timeout: Some(Duration::from_secs(10)),
         }
@@ -102,7 +102,8 @@ impl Default for Accept {
 }
 
 impl Accept {
-    /// The defaults: same origin, any host, no subprotocol, 10 s for the request.
+    /// The defaults: same origin, any host, no subprotocol, 10 s for the request, messages
+    /// compressed with shared states if the client offers it.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
@@ -137,7 +138,8 @@ impl Accept {
         self
     }
 
-    /// Sets the limits and deadlines of connections.
+    /// Sets the limits and deadlines of connections, and how messages are compressed. Mind
+    /// that [`Config::default`] has private states: see [`Deflate`].
     #[must_use]
     pub fn config(mut self, config: Config) -> Self {
         self.config = config;

@@ -125,11 +125,14 @@ impl<S: Stream> Exchange<S> {
             self.respond(&response).unwrap_or_default();
             return Err(AcceptError::Refused(status));
         }
+        let wanted = self.accept.config.deflate.filter(|_| cfg!(feature = "deflate"));
+        let agreed = wanted.and_then(|deflate| upgrade.deflate(&deflate.parameters));
         let mut response = Vec::new();
         upgrade.accept().encode(&mut response);
         self.stream.write_all(&response)?;
         self.stream.flush()?;
         let ws = WebSocket::from_parts(self.stream, &self.rest, Role::Server, self.accept.config);
+        let ws = ws.with_agreed_deflate(agreed);
         Ok(ws.with_subprotocol(upgrade.chosen_subprotocol().map(str::to_owned)))
     }
 
