@@ -224,7 +224,7 @@ impl Decoder {
         }
         // "MUST be 0 unless an extension is negotiated that defines meanings" -- RFC 6455 §5.2
         if header.rsv1 {
-            return Err(ProtocolError::CompressedUnasked);
+            return Err(ProtocolError::UnexpectedRsv1);
         }
         Ok(())
     }

@@ -28,7 +28,7 @@ pub enum ProtocolError {
     /// A server sent a frame with a mask (RFC 6455 §5.1).
     Masked,
     /// RSV1 is set, and no extension gives it a meaning (RFC 6455 §5.2).
-    CompressedUnasked,
+    UnexpectedRsv1,
     /// A continuation, and no message is under way (RFC 6455 §5.4).
     StrayContinuation,
     /// A new message before the end of the one under way (RFC 6455 §5.4).
@@ -62,7 +62,7 @@ impl ProtocolError {
             Self::Frame(error) => error.close_code(),
             Self::Unmasked
             | Self::Masked
-            | Self::CompressedUnasked
+            | Self::UnexpectedRsv1
             | Self::StrayContinuation
             | Self::InterleavedMessage => CloseCode::PROTOCOL_ERROR,
             Self::FrameTooBig { .. } | Self::MessageTooBig { .. } | Self::TooManyFragments { .. } => {
@@ -78,7 +78,7 @@ impl fmt::Display for ProtocolError {
             Self::Frame(error) => error.fmt(f),
             Self::Unmasked => f.write_str("a frame from a client is not masked"),
             Self::Masked => f.write_str("a frame from a server is masked"),
-            Self::CompressedUnasked => f.write_str("a frame is compressed, which was not agreed on"),
+            Self::UnexpectedRsv1 => f.write_str("a frame is compressed, which was not agreed on"),
             Self::StrayContinuation => f.write_str("a continuation frame continues nothing"),
             Self::InterleavedMessage => f.write_str("a message begins inside another"),
             Self::FrameTooBig { len, max } => write!(f, "a frame of {len} bytes is over the limit of {max}"),
