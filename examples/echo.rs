@@ -44,11 +44,14 @@ fn serve(address: &str, deflate: Deflate) -> io::Result<()> {
             continue;
         };
         let accept = accept.clone();
-        thread::spawn(move || {
+        let served = thread::Builder::new().spawn(move || {
             if let Err(error) = echo(stream, &accept) {
                 eprintln!("echo: {error}");
             }
         });
+        if let Err(error) = served {
+            eprintln!("echo: {error}"); // too many threads: this one is turned away
+        }
     }
     Ok(())
 }

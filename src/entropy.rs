@@ -1,8 +1,10 @@
 //! The one place that asks the system for randomness: mask keys, handshake nonces.
 //!
-//! The system is asked once, through the keys that [`RandomState`] gets from it; from there
-//! a ChaCha12 key stream is drawn. RFC 6455 §10.3 wants mask keys that a script can't
-//! foresee, and a fresh one for each frame.
+//! The seed comes from the keys of [`RandomState`], which the standard library draws from the
+//! system's generator, 128 bits once a thread; each generator hashes them anew (SipHash), and
+//! draws a ChaCha12 key stream from there. RFC 6455 §10.3 wants mask keys that a script can't
+//! foresee, and a fresh one for each frame: that is what this is for, and no more. Where a
+//! stronger source is at hand, [`Entropy::from_seed`] takes its bytes.
 
 use core::fmt;
 use std::hash::{BuildHasher, RandomState};
@@ -26,7 +28,6 @@ const DOUBLE_ROUNDS: usize = 6;
 /// // The same seed gives the same bytes: for tests and for replaying a fuzzer's find.
 /// assert_eq!(Entropy::from_seed([7; 32]).word(), Entropy::from_seed([7; 32]).word());
 /// ```
-#[derive(Clone)]
 pub struct Entropy {
     key: [u32; 8],
     counter: u64,
@@ -36,7 +37,7 @@ pub struct Entropy {
 }
 
 impl Entropy {
-    /// A generator seeded by the operating system.
+    /// A generator seeded by way of the standard library's hash keys, see above.
     #[must_use]
     pub fn from_system() -> Self {
         let state = RandomState::new();
@@ -47,8 +48,8 @@ impl Entropy {
         Self::from_seed(seed)
     }
 
-    /// A generator whose bytes follow from `seed` alone: for tests. A client whose mask
-    /// keys can be foreseen is open to the attack of RFC 6455 §10.3.
+    /// A generator whose bytes follow from `seed` alone: for tests, or for seeds from a source
+    /// of your own. A client whose mask keys can be foreseen is open to the attack of RFC 6455 §10.3.
     #[must_use]
     pub fn from_seed(seed: [u8; 32]) -> Self {
         let mut key = [0; 8];

@@ -5,12 +5,13 @@
 //! A client:
 //!
 //! ```no_run
-//! fn main() -> Result<(), Box<dyn std::error::Error>> {
-//!     let mut ws = talkback::connect("ws://127.0.0.1:9001")?;
-//!     ws.send("hello")?;
-//!     println!("{:?}", ws.recv()?);
-//!     Ok(ws.close(None)?)
-//! }
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let mut ws = talkback::connect("ws://127.0.0.1:9001")?;
+//! ws.send("hello")?;
+//! println!("{:?}", ws.recv()?);
+//! ws.close(None)?;
+//! while ws.recv()?.is_some() {} // until the server has closed, too
+//! # Ok(()) }
 //! ```
 //!
 //! A server, a thread a connection:

@@ -815,3 +815,36 @@ fn deadlines_beyond_all_time_are_none() {
     assert_eq!(start(move || client.recv()).end().unwrap(), None);
     assert_eq!(task.end().unwrap(), None);
 }
+
+#[test]
+fn a_timeout_of_zero_is_a_short_one() {
+    let (_peer, stream) = pair();
+    let config = Config::default().write_timeout(Some(Duration::ZERO));
+    let mut ws = WebSocket::from_stream(stream, Role::Server, config);
+    ws.send("taken by the socket's buffer").unwrap();
+}
+
+#[test]
+fn whoever_stops_at_the_close_event_has_answered_it() {
+    let (mut peer, stream) = pair();
+    let mut ws = WebSocket::from_stream(stream, Role::Server, Config::default());
+    peer.write_all(&frame(true, 0x88, &[0x03, 0xe8])).unwrap();
+    assert!(matches!(ws.recv_event().unwrap(), Some(Event::Close(Some(_)))));
+    drop(ws);
+    assert_eq!(close_code(&read_frame(false, &mut peer)), Some(1000));
+}
+
+#[test]
+fn a_message_writer_that_fails_ends_the_connection() {
+    let (_peer, stream) = pair();
+    let config = Config::default().write_timeout(Some(Duration::from_millis(50)));
+    let mut ws = WebSocket::from_stream(stream, Role::Server, config);
+    let mut writer = ws.writer(MessageKind::Binary);
+    let stuck = (0..100_000).find_map(|_| writer.write_all(&[0; 4096]).err()).unwrap();
+    assert_eq!(stuck.kind(), ErrorKind::TimedOut);
+    drop(writer);
+    for _ in 0..2 {
+        assert!(matches!(ws.ping(b""), Err(Error::Timeout(Wait::Write))));
+        assert!(matches!(ws.recv(), Err(Error::Timeout(Wait::Write))));
+    }
+}

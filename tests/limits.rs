@@ -476,3 +476,13 @@ fn room_can_be_asked_for_while_an_event_is_ready() {
         assert_eq!(inbound.next_event().unwrap(), Some(Event::Text(text)));
     }
 }
+
+#[test]
+fn what_is_received_while_an_event_is_ready_moves_nothing() {
+    let mut client = Protocol::new(Role::Client, Config::default()).split().0;
+    client.receive(b"\x81\x05Hello\x81\x05");
+    assert_eq!(client.poll_event(), Ok(true));
+    client.receive(b"World");
+    assert_eq!(client.next_event(), Ok(Some(Event::Text("Hello"))));
+    assert_eq!(client.next_event(), Ok(Some(Event::Text("World"))));
+}

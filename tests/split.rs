@@ -404,3 +404,14 @@ fn unix_sockets_split_too() {
     assert_eq!(reader.recv().unwrap(), None);
     echo.end();
 }
+
+#[test]
+fn a_reader_is_told_why_a_writer_ended_the_connection() {
+    let (_peer, stream) = pair();
+    let config = Config::default().write_timeout(Some(millis(50)));
+    let (mut reader, writer) = WebSocket::from_stream(stream, Role::Server, config).split();
+    let reads = start(move || reader.recv());
+    let stuck = (0..10_000).find_map(|_| writer.send(&[0; 65_536]).err()).unwrap();
+    assert!(matches!(stuck, Error::Timeout(Wait::Write)));
+    assert!(matches!(reads.end(), Err(Error::Timeout(Wait::Write))));
+}

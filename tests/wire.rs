@@ -8,6 +8,7 @@ mod net;
 
 use std::io::Write;
 use std::net::{Shutdown, TcpStream};
+use std::time::Instant;
 
 use net::*;
 use talkback::blocking::Stream;
@@ -694,6 +695,69 @@ fn a_client_shows_the_response_that_refused_it() {
             }
             error => panic!("{error:?}"),
         }
+    }
+}
+
+#[test]
+fn a_refusal_is_told_at_once_though_the_server_keeps_tcp_open() {
+    for (response, body) in [
+        ("HTTP/1.1 404 Not Found\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nno\r\n0\r\n\r\n", true),
+        ("HTTP/1.1 204 No Content\r\n\r\n", false),
+    ] {
+        let (listener, address) = listen();
+        let connect = start(move || Connect::new(format!("ws://{address}/")).connect());
+        let mut peer = listener.accept().unwrap().0;
+        read_head(&mut peer);
+        let begun = Instant::now();
+        peer.write_all(response.as_bytes()).unwrap();
+        match connect.end() {
+            Err(ConnectError::Response(ResponseError::Refused(refused))) => {
+                assert_eq!(!refused.content().is_empty(), body);
+            }
+            other => panic!("{other:?}"),
+        }
+        assert!(begun.elapsed() < millis(5_000), "the handshake has 10 s, an error should not take them");
+    }
+}
+
+#[test]
+fn interim_responses_are_stepped_over() {
+    let (listener, address) = listen();
+    let connect = start(move || Connect::new(format!("ws://{address}/")).connect());
+    let mut peer = listener.accept().unwrap().0;
+    let accept = accept_for(&read_head(&mut peer));
+    let opened = format!(
+        "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n\
+         HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+         Sec-WebSocket-Accept: {accept}\r\n\r\n"
+    );
+    peer.write_all(opened.as_bytes()).unwrap();
+    let mut ws = connect.end().unwrap();
+    peer.write_all(&frame(false, 0x81, b"behind it")).unwrap();
+    assert_eq!(ws.recv().unwrap(), Some(Message::from("behind it")));
+}
+
+#[test]
+fn interim_responses_without_end_are_no_connection() {
+    let (listener, address) = listen();
+    let connect = start(move || Connect::new(format!("ws://{address}/")).connect());
+    let mut peer = listener.accept().unwrap().0;
+    read_head(&mut peer);
+    peer.write_all("HTTP/1.1 100 Continue\r\n\r\n".repeat(9).as_bytes()).unwrap();
+    assert!(matches!(connect.end(), Err(ConnectError::Response(ResponseError::Refused(_)))));
+}
+
+#[test]
+fn a_host_that_is_not_served_gets_no_page_and_no_events_either() {
+    for target in ["/", "/events"] {
+        let (mut peer, stream) = pair();
+        let request = format!("GET {target} HTTP/1.1\r\nHost: evil.example\r\n\r\n");
+        peer.write_all(request.as_bytes()).unwrap();
+        let read = start(|| Exchange::read(stream, &Accept::new().hosts(["localhost:8080"])).map(drop));
+        let answer = read_to_end(&mut peer);
+        assert!(answer.starts_with(b"HTTP/1.1 421 "), "{}", String::from_utf8_lossy(&answer));
+        drop(peer);
+        assert!(matches!(read.end(), Err(AcceptError::Handshake(HandshakeError::UnknownHost))));
     }
 }
 

@@ -18,12 +18,12 @@ use std::thread;
 use std::time::Duration;
 
 use room::{Member, Room, Update};
-use talkback::Message;
 use talkback::blocking::{Reader, Writer};
 use talkback::frame::{CloseCode, CloseFrame};
 use talkback::http::{Response, Status};
 use talkback::server::{Accept, EventStream, Exchange};
 use talkback::sse::Event;
+use talkback::{Config, Message};
 
 const PAGE: &str = include_str!("page.html");
 /// The page may use its own script and style, known by their hashes, and talk to where it came from: nothing
@@ -33,6 +33,8 @@ const POLICY: &str = "default-src 'none'; connect-src 'self'; img-src data:; \
     script-src 'sha256-wKclgQGgyVhiaOcwOCgmA6KpfSCPBb63nVMQa/5uXvE='; \
     style-src 'sha256-pLVsNdvLnwt2tS4qSLH5uFYULmRI/k2yX670q+Aw1Mc='";
 
+/// 4,000 characters of at most 4 bytes each.
+const MAX_MESSAGE_LEN: usize = 16_000;
 /// Beyond this many connections the answer is 503, beyond some more there is none. Together they fit into the
 /// 1,024 open files that a process usually may have.
 const MAX_CONNECTIONS: usize = 900;
@@ -88,7 +90,9 @@ fn listen(listener: &TcpListener) -> io::Result<()> {
 }
 
 fn serve(stream: TcpStream, room: &Room, full: bool) -> Outcome {
-    let exchange = Exchange::read(stream, &Accept::new())?;
+    // What a member may say fits well; a stranger can't make the room hold more.
+    let config = Config::default().max_message_len(Some(MAX_MESSAGE_LEN));
+    let exchange = Exchange::read(stream, &Accept::new().config(config))?;
     let request = exchange.request();
     match (request.method(), request.path()) {
         _ if full => exchange.respond(&Response::refusal(Status::SERVICE_UNAVAILABLE, "the room is full"))?,

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::Stream;
 use super::link::is_wait;
+use super::stream::never_zero;
 use crate::http::HttpError;
 
 /// Why no head came.
@@ -17,26 +18,24 @@ pub(crate) enum HeadError {
     Io(io::Error),
 }
 
-/// Reads until `decode` makes a head of what came. Gives it, and the bytes behind it.
+/// Reads behind what was `received`, until `decode` makes a head of it. Gives it, and the bytes
+/// behind it.
 ///
 /// The deadline is for the whole head: a peer that sends a byte now and then gains nothing.
 pub(crate) fn read_head<H>(
     stream: &mut impl Stream,
     deadline: Option<Instant>,
+    mut received: Vec<u8>,
     mut decode: impl FnMut(&[u8]) -> Result<Option<(H, usize)>, HttpError>,
 ) -> Result<(H, Vec<u8>), HeadError> {
-    let mut received = Vec::new();
     loop {
+        if let Some((head, head_len)) = decode(&received).map_err(HeadError::Http)? {
+            return Ok((head, received.split_off(head_len.min(received.len()))));
+        }
         let mut chunk = [0; 4096];
-        let len = read_before(stream, deadline, &mut chunk)?;
-        received.extend_from_slice(chunk.get(..len).unwrap_or_default());
-        match decode(&received) {
-            Ok(Some((head, head_len))) => {
-                return Ok((head, received.split_off(head_len.min(received.len()))));
-            }
-            Ok(None) if len == 0 => return Err(HeadError::Closed),
-            Ok(None) => {}
-            Err(error) => return Err(HeadError::Http(error)),
+        match read_before(stream, deadline, &mut chunk)? {
+            0 => return Err(HeadError::Closed),
+            len => received.extend_from_slice(chunk.get(..len).unwrap_or_default()),
         }
     }
 }
@@ -52,8 +51,7 @@ pub(crate) fn read_before(
         if left.is_some_and(|left| left.is_zero()) {
             return Err(HeadError::Timeout);
         }
-        let left = left.map(|left| left.max(Duration::from_millis(1)));
-        stream.set_read_timeout(left).map_err(HeadError::Io)?;
+        stream.set_read_timeout(never_zero(left)).map_err(HeadError::Io)?;
         match stream.read(buffer) {
             Ok(len) => return Ok(len),
             Err(error) if error.kind() == ErrorKind::Interrupted => {}

@@ -5,6 +5,7 @@ use std::io::{self, ErrorKind, IoSlice, Write};
 use std::net::Shutdown;
 use std::time::{Duration, Instant};
 
+use super::stream::never_zero;
 use super::{Error, Stream, Wait};
 use crate::protocol::{MessageRef, Outbound};
 
@@ -25,6 +26,8 @@ pub(super) trait Link {
     fn max_wait(&self) -> Option<Duration>;
     /// When our close was sent, if it was.
     fn close_sent_at(&mut self) -> Option<Instant>;
+    /// Why another thread has ended the connection, if one did.
+    fn failure(&mut self) -> Option<Error>;
 }
 
 /// Writes some of `slices`, at least a byte. A write that takes nothing for as long as
@@ -93,7 +96,7 @@ impl<S: Stream> Direct<S> {
     /// Tells the stream of the write timeout, once.
     fn time_writes(&mut self) -> Result<(), Error> {
         if !self.timed {
-            self.stream.set_write_timeout(self.write_timeout)?;
+            self.stream.set_write_timeout(never_zero(self.write_timeout))?;
             self.timed = true;
         }
         Ok(())
@@ -168,5 +171,9 @@ impl<S: Stream> Link for Direct<S> {
 
     fn close_sent_at(&mut self) -> Option<Instant> {
         self.close_sent_at
+    }
+
+    fn failure(&mut self) -> Option<Error> {
+        None
     }
 }

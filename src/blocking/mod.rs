@@ -5,6 +5,7 @@
 //! [`Config`]. [`connect`](crate::connect) and [`accept`](crate::accept) make one from an
 //! address or a socket, handshake included.
 
+mod drain;
 mod error;
 mod head;
 mod link;
@@ -16,11 +17,13 @@ mod streaming;
 use std::io::{Read, Write};
 use std::time::{Duration, Instant};
 
+pub(crate) use drain::drain;
 pub use error::{Error, Wait};
 pub(crate) use head::{HeadError, read_before, read_head};
 use link::{Direct, Link};
 use receiver::Receiver;
 pub use split::{Reader, Writer};
+pub(crate) use stream::never_zero;
 pub use stream::{Stream, Untimed};
 pub use streaming::{MessageReader, MessageWriter};
 
@@ -171,9 +174,10 @@ impl<S: Stream> WebSocket<S> {
         MessageReader::begin(&mut self.receiver, &mut self.link)
     }
 
-    /// Bounds each later call of `recv` and its like: past `timeout` without what was asked
-    /// for, it returns [`Error::Timeout`] of [`Wait::Recv`], and can be called again.
-    /// Default `None`: it waits as long as the peer lives.
+    /// Bounds how long each later call of `recv` and its like waits for input: past `timeout`
+    /// without what was asked for, it returns [`Error::Timeout`] of [`Wait::Recv`], and can be called again.
+    /// What was queued is sent first, within `Config::write_timeout`. Default `None`: it waits as
+    /// long as the peer lives.
     pub const fn set_recv_timeout(&mut self, timeout: Option<Duration>) {
         self.receiver.set_recv_timeout(timeout);
     }
@@ -190,7 +194,7 @@ impl<S: Stream> WebSocket<S> {
     pub fn send<'m>(&mut self, message: impl Into<MessageRef<'m>>) -> Result<(), Error> {
         self.make_room()?;
         let result = self.link.send(message.into());
-        self.written(result)
+        self.receiver.written(&mut self.link, result)
     }
 
     /// Queues a message, to be sent before the next `recv` waits, with the next `send`, or
@@ -227,7 +231,7 @@ impl<S: Stream> WebSocket<S> {
 
     /// A message to be written piece by piece.
     pub fn writer(&mut self, kind: MessageKind) -> MessageWriter<'_> {
-        MessageWriter::new(&mut self.link, kind)
+        MessageWriter::new(&mut self.receiver, &mut self.link, kind)
     }
 
     /// Sends a ping of at most 125 bytes. Its pong is an event.
@@ -260,7 +264,7 @@ impl<S: Stream> WebSocket<S> {
     pub fn flush(&mut self) -> Result<(), Error> {
         self.receiver.check()?;
         let result = self.link.flush();
-        self.written(result)
+        self.receiver.written(&mut self.link, result)
     }
 
     /// The subprotocol that was agreed on; `None`: none.
@@ -298,15 +302,6 @@ impl<S: Stream> WebSocket<S> {
         match self.flush() {
             Err(error) if !error.is_retryable() => Err(error),
             _ => Ok(()),
-        }
-    }
-
-    /// A write that failed ends the connection; but what a peer sent before it went away
-    /// can still be received.
-    fn written(&mut self, result: Result<(), Error>) -> Result<(), Error> {
-        match result {
-            Ok(()) | Err(Error::Disconnected | Error::Send(_)) => result,
-            Err(error) => Err(self.receiver.fail(&mut self.link, error)),
         }
     }
 }

@@ -4,8 +4,10 @@ use std::io::ErrorKind;
 use std::net::Shutdown;
 use std::time::{Duration, Instant};
 
+use super::drain::drain;
 use super::error::Failure;
 use super::link::{Link, is_wait};
+use super::stream::never_zero;
 use super::{Error, Wait, deadline};
 use crate::frame::CloseFrame;
 use crate::protocol::{Beat, Config, Event, Inbound, Keepalive, Message, Part, Role};
@@ -65,6 +67,10 @@ impl Receiver {
                     self.peer_close = Some(frame.clone());
                 }
                 link.with_outbound(&mut |outbound| outbound.answer(&event));
+                if matches!(event, Event::Close(_)) {
+                    // Whoever stops here has answered all the same.
+                    link.flush().unwrap_or_default();
+                }
                 Ok(Some(event))
             }
             Ok(None) => Ok(None),
@@ -164,6 +170,11 @@ impl Receiver {
         }
         match self.read_once(link, deadline) {
             Ok(()) => Ok(true),
+            Err(Error::Disconnected) => {
+                // If we ended TCP ourselves, why is known better.
+                let error = link.failure().unwrap_or(Error::Disconnected);
+                Err(self.fail(link, error))
+            }
             Err(error) => Err(self.fail(link, error)),
         }
     }
@@ -225,8 +236,7 @@ impl Receiver {
             (None, _) => false,
         };
         if !fits {
-            // Zero would mean "for ever".
-            let wanted = wanted.map(|wanted| wanted.max(Duration::from_millis(1)));
+            let wanted = never_zero(wanted);
             link.set_read_timeout(wanted)?;
             self.armed = Some(wanted);
         }
@@ -274,9 +284,18 @@ impl Receiver {
         if self.role == Role::Server {
             link.shutdown(Shutdown::Write);
         }
-        drain(link, self.linger_timeout);
+        linger(link, self.linger_timeout);
         link.shutdown(Shutdown::Both);
         Ok(())
+    }
+
+    /// What a write came to. One that failed ends the connection; but what a peer sent before
+    /// it went away can still be received.
+    pub(super) fn written(&mut self, link: &mut dyn Link, result: Result<(), Error>) -> Result<(), Error> {
+        match result {
+            Ok(()) | Err(Error::Disconnected | Error::Send(_)) => result,
+            Err(error) => Err(self.fail(link, error)),
+        }
     }
 
     /// Ends the connection, unless it goes on after `error`.
@@ -302,26 +321,15 @@ fn refuse(
     }
     link.flush_last().unwrap_or_default();
     link.shutdown(Shutdown::Write);
-    drain(link, linger_timeout);
+    linger(link, linger_timeout);
     link.shutdown(Shutdown::Both);
     error
 }
 
-/// Reads and forgets what still comes, until the peer ends TCP or the time is up: closing
-/// a socket that has unread input sends an RST, which would eat the close frame.
-fn drain(link: &mut dyn Link, timeout: Option<Duration>) {
-    let mut scrap = [0; 4096];
-    let end = deadline(timeout);
-    loop {
-        let left = end.map(|end| end.saturating_duration_since(Instant::now()));
-        if left.is_some_and(|left| left.is_zero()) || link.set_read_timeout(left).is_err() {
-            return;
-        }
-        match link.read(&mut scrap) {
-            Ok(0) => return,
-            Ok(_) => {}
-            Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            Err(_) => return,
-        }
-    }
+/// Listens on for a while, so that the peer gets to read our last words.
+fn linger(link: &mut dyn Link, timeout: Option<Duration>) {
+    drain(timeout, |left, scrap| {
+        link.set_read_timeout(left)?;
+        link.read(scrap)
+    });
 }

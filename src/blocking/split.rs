@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use super::error::Failure;
 use super::link::{Direct, Link, flush_stream, write_some};
 use super::receiver::Receiver;
+use super::stream::never_zero;
 use super::{Error, MessageReader, Stream, Wait};
 use crate::frame::CloseFrame;
 use crate::protocol::{Config, Event, Message, MessageRef, Outbound, Output, Prepared, SendError};
@@ -353,7 +354,7 @@ impl Sink {
                 Turn::Writer => self.write_timeout,
             };
             if self.armed != Some(timeout) {
-                stream.set_write_timeout(timeout)?;
+                stream.set_write_timeout(never_zero(timeout))?;
                 self.armed = Some(timeout);
             }
             let len = match write_some(&mut writer, slices, timeout) {
@@ -424,6 +425,10 @@ where
 
     fn close_sent_at(&mut self) -> Option<Instant> {
         *lock(&self.0.close_sent_at)
+    }
+
+    fn failure(&mut self) -> Option<Error> {
+        lock(&self.0.sink).failure.as_ref().map(Failure::error)
     }
 }
 

@@ -77,6 +77,11 @@ pub trait Stream: Read + Write {
     }
 }
 
+/// A timeout as a stream takes it: zero would be refused, or mean "for ever".
+pub(crate) fn never_zero(timeout: Option<Duration>) -> Option<Duration> {
+    timeout.map(|timeout| timeout.max(Duration::from_millis(1)))
+}
+
 /// Passes the three calls on to the socket's own.
 macro_rules! impl_stream {
     ($socket:ty $(, $more:item)*) => {

@@ -94,6 +94,7 @@ impl Read for MessageReader<'_> {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct MessageWriter<'a> {
+    receiver: &'a mut Receiver,
     link: &'a mut dyn Link,
     kind: MessageKind,
     /// What is not sent yet: less than a fragment.
@@ -101,8 +102,8 @@ pub struct MessageWriter<'a> {
 }
 
 impl<'a> MessageWriter<'a> {
-    pub(super) fn new(link: &'a mut dyn Link, kind: MessageKind) -> Self {
-        Self { link, kind, fragment: Vec::new() }
+    pub(super) fn new(receiver: &'a mut Receiver, link: &'a mut dyn Link, kind: MessageKind) -> Self {
+        Self { receiver, link, kind, fragment: Vec::new() }
     }
 
     /// Ends the message and sends what is left of it. On a stream that doesn't block, what it
@@ -123,7 +124,9 @@ impl<'a> MessageWriter<'a> {
         };
         let sent_len = fragment.as_bytes().len();
         let mut result: Result<(), SendError> = Ok(());
-        match self.link.flush() {
+        self.receiver.check()?;
+        let flushed = self.link.flush();
+        match self.receiver.written(self.link, flushed) {
             // The end is queued all the same: there is nobody left to call again.
             Err(error) if last && error.is_retryable() => {}
             // What waits must go before more is taken on: a slow peer slows the writer down.
@@ -132,7 +135,8 @@ impl<'a> MessageWriter<'a> {
         self.link.with_outbound(&mut |outbound| result = outbound.send_fragment(fragment, last));
         result?;
         self.fragment.drain(..sent_len);
-        match self.link.flush() {
+        let flushed = self.link.flush();
+        match self.receiver.written(self.link, flushed) {
             // It is queued, and not to be sent again.
             Err(error) if !error.is_retryable() => Err(error),
             _ => Ok(()),

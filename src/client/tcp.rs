@@ -12,11 +12,15 @@ use crate::blocking::deadline;
 pub(super) fn connect(url: &Url, timeout: Option<Duration>) -> Result<TcpStream, ConnectError> {
     let deadline = deadline(timeout);
     let mut last = ConnectError::Io(io::ErrorKind::NotFound.into());
-    for address in resolve(url, deadline)? {
+    let addresses = resolve(url, deadline)?;
+    let mut untried = u32::try_from(addresses.len()).unwrap_or(u32::MAX);
+    for address in addresses {
         let stream = match left(deadline)? {
-            Some(left) => TcpStream::connect_timeout(&address, left),
+            // One that never answers leaves the others their share of the time.
+            Some(left) => TcpStream::connect_timeout(&address, left / untried.max(1)),
             None => TcpStream::connect(address),
         };
+        untried = untried.saturating_sub(1);
         match stream {
             Ok(stream) => return Ok(stream),
             Err(error) if error.kind() == io::ErrorKind::TimedOut => last = ConnectError::ConnectTimeout,

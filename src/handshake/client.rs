@@ -88,14 +88,14 @@ impl ClientHandshake {
     /// Offers a subprotocol, after those offered before.
     ///
     /// # Errors
-    /// [`BuildError::InvalidSubprotocol`]; [`BuildError::UnofferedSubprotocol`] where it was
+    /// [`BuildError::InvalidSubprotocol`]; [`BuildError::RepeatedSubprotocol`] where it was
     /// offered before.
     pub fn subprotocol(&mut self, name: &str) -> Result<(), BuildError> {
         if !is_token(name.as_bytes()) {
             return Err(BuildError::InvalidSubprotocol);
         }
         if self.subprotocols.iter().any(|offered| offered == name) {
-            return Err(BuildError::UnofferedSubprotocol);
+            return Err(BuildError::RepeatedSubprotocol);
         }
         self.subprotocols.push(name.to_owned());
         Ok(())

@@ -196,7 +196,9 @@ pub enum BuildError {
     ReservedHeader,
     /// A subprotocol that isn't a token.
     InvalidSubprotocol,
-    /// A subprotocol that was named before, or that the client didn't offer.
+    /// A subprotocol that was offered before.
+    RepeatedSubprotocol,
+    /// A subprotocol that the client didn't offer.
     UnofferedSubprotocol,
     /// The host isn't a host with an optional port.
     InvalidHost,
@@ -210,7 +212,8 @@ impl fmt::Display for BuildError {
             Self::Header(error) => return error.fmt(f),
             Self::ReservedHeader => "this header is set by the handshake itself",
             Self::InvalidSubprotocol => "the subprotocol is not a token",
-            Self::UnofferedSubprotocol => "the subprotocol was named twice, or not offered",
+            Self::RepeatedSubprotocol => "the subprotocol was offered before",
+            Self::UnofferedSubprotocol => "the subprotocol was not offered",
             Self::InvalidHost => "the host is not a host with an optional port",
             Self::InvalidTarget => "the target is not a path in visible ASCII",
         })

@@ -60,7 +60,8 @@ impl Policy {
         self
     }
 
-    pub(super) fn check_host(&self, request: &Request) -> Result<(), HandshakeError> {
+    /// [`HandshakeError::UnknownHost`] where the request is for another host than those served.
+    pub(crate) fn check_host(&self, request: &Request) -> Result<(), HandshakeError> {
         let Some(hosts) = &self.hosts else { return Ok(()) };
         let host = request.authority();
         let served = hosts

@@ -41,9 +41,10 @@ impl Window {
     /// it; it is empty only while `max_len` bytes wait to be decoded.
     pub(super) fn spare(&mut self, max_len: usize) -> &mut [u8] {
         self.compact();
-        let full = self.end == self.bytes.len();
-        if full || core::mem::take(&mut self.was_filled) {
-            let grown = (self.bytes.len() * 2).clamp(INITIAL_LEN.min(max_len), max_len);
+        let first_len = INITIAL_LEN.min(max_len);
+        let small = self.bytes.len() < first_len || self.end == self.bytes.len();
+        if small || core::mem::take(&mut self.was_filled) {
+            let grown = (self.bytes.len() * 2).clamp(first_len, max_len);
             self.bytes.resize(grown.max(self.end), 0);
         }
         self.bytes.get_mut(self.end..).unwrap_or_default()
@@ -60,9 +61,8 @@ impl Window {
         self.was_filled = self.end == self.bytes.len();
     }
 
-    /// Copies `bytes` to the end, whatever the length.
+    /// Copies `bytes` to the end, whatever the length. Moves nothing.
     pub(super) fn push(&mut self, bytes: &[u8]) {
-        self.compact();
         self.bytes.truncate(self.end);
         self.bytes.extend_from_slice(bytes);
         self.end = self.bytes.len();
@@ -82,7 +82,7 @@ impl Window {
 
     /// Moves what is left to the front: less than one header or control frame, unless the
     /// caller left events untaken.
-    fn compact(&mut self) {
+    pub(super) fn compact(&mut self) {
         if self.start > 0 {
             self.bytes.copy_within(self.start..self.end, 0);
             self.end -= self.start;
@@ -117,6 +117,14 @@ mod tests {
         assert!(window.spare(16).is_empty());
         *window.decode().1 += 3;
         assert_eq!(window.spare(16).len(), 3);
+    }
+
+    #[test]
+    fn a_push_does_not_make_the_room_small() {
+        let mut window = Window::default();
+        window.push(b"abc");
+        assert_eq!(window.spare(10_000).len(), INITIAL_LEN - 3);
+        assert_eq!(window.filled(), b"abc");
     }
 
     #[test]

@@ -59,7 +59,8 @@ pub struct Config {
     pub idle_timeout: Option<Duration>,
     /// How long a write may make no progress. Default 30 s. Kept by the layers that write.
     pub write_timeout: Option<Duration>,
-    /// How long our close may stay unanswered. Default 5 s.
+    /// How long our close may stay unanswered; twice that while the peer goes on sending what
+    /// it had begun. Default 5 s.
     pub close_timeout: Option<Duration>,
     /// After the closing handshake, how long to wait for the peer to end TCP, and how long
     /// a refused peer is listened to, so that it gets to read why. Default 2 s.

@@ -232,7 +232,7 @@ impl Decoder {
         // non-first fragments of a data message." -- RFC 7692 §6.1
         let first_of_message = matches!(header.opcode, OpCode::Text | OpCode::Binary);
         if header.rsv1 && !(first_of_message && self.inflate.is_some()) {
-            return Err(ProtocolError::CompressedUnasked);
+            return Err(ProtocolError::UnexpectedRsv1);
         }
         Ok(())
     }

@@ -29,7 +29,7 @@ pub enum ProtocolError {
     Masked,
     /// RSV1 is set where it has no meaning: compression was not agreed on, or the frame isn't
     /// the first of a message (RFC 6455 §5.2, RFC 7692 §6.1).
-    CompressedUnasked,
+    UnexpectedRsv1,
     /// Compressed data that is corrupt or incomplete (RFC 7692 §7.2.2).
     InvalidDeflate,
     /// A continuation, and no message is under way (RFC 6455 §5.4).
@@ -66,7 +66,7 @@ impl ProtocolError {
             Self::InvalidDeflate => CloseCode::INVALID_DATA,
             Self::Unmasked
             | Self::Masked
-            | Self::CompressedUnasked
+            | Self::UnexpectedRsv1
             | Self::StrayContinuation
             | Self::InterleavedMessage => CloseCode::PROTOCOL_ERROR,
             Self::FrameTooBig { .. } | Self::MessageTooBig { .. } | Self::TooManyFragments { .. } => {
@@ -82,7 +82,7 @@ impl fmt::Display for ProtocolError {
             Self::Frame(error) => error.fmt(f),
             Self::Unmasked => f.write_str("a frame from a client is not masked"),
             Self::Masked => f.write_str("a frame from a server is masked"),
-            Self::CompressedUnasked => f.write_str("a frame is marked as compressed where it can't be"),
+            Self::UnexpectedRsv1 => f.write_str("a frame is marked as compressed where it can't be"),
             Self::InvalidDeflate => f.write_str("compressed data is corrupt"),
             Self::StrayContinuation => f.write_str("a continuation frame continues nothing"),
             Self::InterleavedMessage => f.write_str("a message begins inside another"),

@@ -4,6 +4,8 @@ use super::{Message, MessageKind, MessageRef};
 
 /// Capacity that is kept for the next message; more is given back.
 const KEPT_LEN: usize = 4 * 1024;
+/// Less room than this for a direct read is extended.
+const MIN_SPARE_LEN: usize = 32 * 1024;
 
 /// The message being gathered, in the buffer that it will be delivered in.
 ///
@@ -41,11 +43,11 @@ impl Gathering {
         self.filled
     }
 
-    /// Room for at most `len` more bytes, to read into: as many as have come, so that
-    /// memory follows the bytes received and not the length announced.
+    /// Room for at most `len` more bytes, to read into. When it runs low it grows to as many
+    /// as have come: memory follows the bytes received and not the length announced.
     pub(super) fn spare(&mut self, len: usize) -> &mut [u8] {
         let wanted = self.filled + len.min(self.filled);
-        if self.bytes.len() < wanted {
+        if self.bytes.len() < self.filled + len.min(MIN_SPARE_LEN) {
             self.bytes.reserve_exact(wanted - self.bytes.len());
             self.bytes.resize(wanted, 0);
         }
@@ -94,5 +96,24 @@ impl Gathering {
 fn reserve(capacity: usize, needed: usize, max_len: usize, grow: impl FnOnce(usize)) {
     if needed > capacity {
         grow(needed.max(max_len.min(capacity.saturating_mul(2))));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn direct_reads_of_any_size_grow_the_buffer_by_doubling() {
+        let mut gathering = Gathering::default();
+        gathering.push_bytes(&[0; 64 * 1024], usize::MAX);
+        let (mut growths, mut capacity) = (0, gathering.bytes.capacity());
+        while gathering.filled_len() < 16 << 20 {
+            let room = gathering.spare((16 << 20) - gathering.filled).len();
+            gathering.fill(room.min(1460));
+            assert!(gathering.bytes.capacity() <= 2 * gathering.filled.max(64 * 1024));
+            growths += usize::from(core::mem::replace(&mut capacity, gathering.bytes.capacity()) != capacity);
+        }
+        assert!(growths <= 10, "{growths}");
     }
 }

@@ -90,7 +90,8 @@ impl Inbound {
     ///
     /// Take all events first, then read, then call [`received`](Self::received) with the
     /// count. The room is 4 KiB at first (allocated here) and grows to 64 KiB while reads
-    /// fill it; it is empty only while a full window waits to be decoded.
+    /// fill it; it may be empty while an event that was polled has not been taken, and while a
+    /// full window waits to be decoded.
     pub fn spare(&mut self) -> &mut [u8] {
         self.direct = self.ready.is_none() && self.window.is_empty() && self.decoder.direct_spare().is_some();
         if self.direct {
@@ -114,6 +115,9 @@ impl Inbound {
     /// Copies bytes that were read elsewhere into the window, however many: those that
     /// came behind a handshake, or in a test.
     pub fn receive(&mut self, bytes: &[u8]) {
+        if self.ready.is_none() {
+            self.window.compact();
+        }
         self.window.push(bytes);
     }
 

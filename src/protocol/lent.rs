@@ -77,6 +77,7 @@ impl Drop for Lent<'_> {
         } else if rest.is_empty() {
             self.inbound.window.release();
         } else {
+            self.inbound.window.compact();
             self.inbound.window.push(rest);
         }
     }
@@ -100,6 +101,7 @@ fn decode<'a>(
         if piece.is_empty() {
             break;
         }
+        inbound.window.compact();
         inbound.window.push(piece);
         *at += piece.len();
         *copied += piece.len();

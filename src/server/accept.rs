@@ -116,7 +116,7 @@ impl Accept {
         self
     }
 
-    /// Serves these hosts only; others are answered 421. Default: all.
+    /// Serves these hosts only, whatever is asked of them; others are answered 421. Default: all.
     #[must_use]
     pub fn hosts<H: Into<String>>(mut self, hosts: impl IntoIterator<Item = H>) -> Self {
         self.policy = self.policy.hosts(hosts);

@@ -1,10 +1,10 @@
 //! Server-sent events over a stream: HTML §9.2.
 
-use std::io;
+use std::io::{self, Write as _};
 
 use crate::blocking::Stream;
 use crate::http::{Response, Status};
-use crate::sse::{Event, KEEP_ALIVE, RESPONSE_HEADERS};
+use crate::sse::{Event, KEEP_ALIVE, RESPONSE_HEADERS, encode_comment, encode_retry};
 
 /// A response that stays open and carries events to an `EventSource`.
 ///
@@ -30,7 +30,8 @@ use crate::sse::{Event, KEEP_ALIVE, RESPONSE_HEADERS};
 #[derive(Debug)]
 pub struct EventStream<S> {
     stream: S,
-    /// What is written next, kept for its memory.
+    /// What is written next, and the chunk around it: kept for their memory.
+    block: Vec<u8>,
     chunk: Vec<u8>,
 }
 
@@ -45,7 +46,7 @@ impl<S: Stream> EventStream<S> {
         response.encode_chunked_head(&mut head);
         stream.write_all(&head)?;
         stream.flush()?;
-        Ok(Self { stream, chunk: Vec::new() })
+        Ok(Self { stream, block: Vec::new(), chunk: Vec::new() })
     }
 
     /// Sends an event, in one write.
@@ -54,17 +55,32 @@ impl<S: Stream> EventStream<S> {
     /// Those of the stream: the client is gone, or took nothing for too long. The stream is
     /// of no use after that.
     pub fn send(&mut self, event: &Event<'_>) -> io::Result<()> {
-        let mut bytes = Vec::new();
-        event.encode(&mut bytes);
-        self.write(&bytes)
+        self.write(|block| event.encode(block))
     }
 
     /// Sends a comment, which clients don't show.
     ///
     /// # Errors
     /// As [`send`](Self::send).
+    pub fn comment(&mut self, text: &str) -> io::Result<()> {
+        self.write(|block| encode_comment(text, block))
+    }
+
+    /// Sends the shortest comment: a sign of life.
+    ///
+    /// # Errors
+    /// As [`send`](Self::send).
     pub fn keep_alive(&mut self) -> io::Result<()> {
-        self.write(KEEP_ALIVE)
+        self.write(|block| block.extend_from_slice(KEEP_ALIVE))
+    }
+
+    /// Tells the client how many milliseconds to wait before it connects again. A server that
+    /// goes down gives each client another number, so that they don't come back all at once.
+    ///
+    /// # Errors
+    /// As [`send`](Self::send).
+    pub fn retry(&mut self, milliseconds: u32) -> io::Result<()> {
+        self.write(|block| encode_retry(milliseconds, block))
     }
 
     /// Ends the stream cleanly. An `EventSource` connects again after its `retry`.
@@ -82,11 +98,13 @@ impl<S: Stream> EventStream<S> {
         &self.stream
     }
 
-    /// Writes a chunk (RFC 9112 §7.1).
-    fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+    /// Writes a block as a chunk (RFC 9112 §7.1).
+    fn write(&mut self, encode: impl FnOnce(&mut Vec<u8>)) -> io::Result<()> {
+        self.block.clear();
+        encode(&mut self.block);
         self.chunk.clear();
-        self.chunk.extend_from_slice(format!("{:x}\r\n", bytes.len()).as_bytes());
-        self.chunk.extend_from_slice(bytes);
+        write!(self.chunk, "{:x}\r\n", self.block.len())?;
+        self.chunk.extend_from_slice(&self.block);
         self.chunk.extend_from_slice(b"\r\n");
         self.stream.write_all(&self.chunk)?;
         self.stream.flush()

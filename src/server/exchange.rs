@@ -2,18 +2,12 @@
 
 use std::io;
 use std::net::Shutdown;
-use std::time::Duration;
 
 use super::{Accept, AcceptError, EventStream};
-use crate::blocking::{HeadError, Stream, WebSocket, deadline, read_before, read_head};
+use crate::blocking::{HeadError, Stream, WebSocket, deadline, drain, never_zero, read_head};
 use crate::handshake::{HandshakeError, Upgrade};
 use crate::http::{Request, RequestDecoder, Response, Status};
 use crate::protocol::{Config, Role};
-
-/// How much of a refused client's input is read and forgotten.
-const MAX_DRAIN_LEN: usize = 256 * 1024;
-/// .. and for how long, even if connections may linger without limit.
-const MAX_LINGER: Duration = Duration::from_secs(60);
 
 /// A request that was read from a stream and waits for its answer: see it, then call one of
 /// [`respond`](Self::respond), [`upgrade`](Self::upgrade) and [`events`](Self::events).
@@ -49,11 +43,14 @@ impl<S: Stream> Exchange<S> {
     /// [`AcceptError`]: the client was answered, TCP is ended.
     pub fn read(mut stream: S, accept: &Accept) -> Result<Self, AcceptError> {
         let deadline = deadline(accept.handshake_timeout);
-        stream.set_write_timeout(accept.config.write_timeout)?;
+        stream.set_write_timeout(never_zero(accept.config.write_timeout))?;
         stream.set_nodelay(true)?;
         let mut decoder = RequestDecoder::new(accept.head_limits);
-        match read_head(&mut stream, deadline, |received| decoder.decode(received)) {
-            Ok((request, rest)) => Ok(Self { stream, request, rest, accept: accept.clone() }),
+        match read_head(&mut stream, deadline, Vec::new(), |received| decoder.decode(received)) {
+            Ok((request, rest)) => match accept.policy.check_host(&request) {
+                Ok(()) => Ok(Self { stream, request, rest, accept: accept.clone() }),
+                Err(error) => Err(refuse(stream, &accept.config, error)),
+            },
             Err(HeadError::Http(error)) => Err(refuse(stream, &accept.config, error.into())),
             Err(HeadError::Timeout) => {
                 let response =
@@ -181,13 +178,9 @@ fn write_and_end<S: Stream>(mut stream: S, bytes: &[u8], config: &Config) -> io:
     stream.write_all(bytes)?;
     stream.flush()?;
     stream.shutdown(Shutdown::Write)?;
-    let end = deadline(Some(config.linger_timeout.unwrap_or(MAX_LINGER).min(MAX_LINGER)));
-    let (mut scrap, mut drained) = ([0; 4096], 0);
-    while drained < MAX_DRAIN_LEN {
-        match read_before(&mut stream, end, &mut scrap) {
-            Ok(0) | Err(_) => break,
-            Ok(len) => drained += len,
-        }
-    }
+    drain(config.linger_timeout, |left, scrap| {
+        stream.set_read_timeout(left)?;
+        stream.read(scrap)
+    });
     Ok(())
 }

@@ -234,7 +234,7 @@ fn section_7_4_1_each_error_has_its_code() {
     for (error, code) in [
         (ProtocolError::Unmasked, 1002),
         (ProtocolError::Masked, 1002),
-        (ProtocolError::CompressedUnasked, 1002),
+        (ProtocolError::UnexpectedRsv1, 1002),
         (ProtocolError::StrayContinuation, 1002),
         (ProtocolError::InterleavedMessage, 1002),
         (FrameError::ReservedBits.into(), 1002),

@@ -90,11 +90,8 @@ fn section_5_2_a_reserved_bit_without_its_extension_fails_the_connection() {
         for first in [TEXT, BINARY, CLOSE, PING, PONG, FIRST_TEXT] {
             for bits in 1..8 {
                 let rsv1_alone = bits == 4;
-                let error = if rsv1_alone {
-                    ProtocolError::CompressedUnasked
-                } else {
-                    FrameError::ReservedBits.into()
-                };
+                let error =
+                    if rsv1_alone { ProtocolError::UnexpectedRsv1 } else { FrameError::ReservedBits.into() };
                 assert_fails(role, frame(role, first | bits << 4, ""), error, 1002);
             }
         }
@@ -105,7 +102,7 @@ fn section_5_2_a_reserved_bit_without_its_extension_fails_the_connection() {
 fn section_5_2_a_reserved_bit_on_a_continuation_fails_the_connection() {
     for role in ROLES {
         let bytes = [frame(role, FIRST_BINARY, "a"), frame(role, LAST | 0x40, "b")].concat();
-        assert_fails(role, bytes, ProtocolError::CompressedUnasked, 1002);
+        assert_fails(role, bytes, ProtocolError::UnexpectedRsv1, 1002);
     }
 }
 

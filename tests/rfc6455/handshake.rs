@@ -159,7 +159,7 @@ fn section_4_1_subprotocols_are_unique_tokens() {
         assert_eq!(handshake.subprotocol(name), Err(BuildError::InvalidSubprotocol), "{name:?}");
     }
     handshake.subprotocol("chat").unwrap();
-    assert_eq!(handshake.subprotocol("chat"), Err(BuildError::UnofferedSubprotocol));
+    assert_eq!(handshake.subprotocol("chat"), Err(BuildError::RepeatedSubprotocol));
     handshake.subprotocol("Chat").unwrap();
     let request = String::from_utf8(handshake.request()).unwrap();
     assert!(request.contains("Sec-WebSocket-Protocol: chat, Chat\r\n"));

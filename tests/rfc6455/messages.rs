@@ -238,7 +238,7 @@ fn section_5_6_a_fragment_may_end_inside_a_character_if_the_message_is_utf8() {
 #[test]
 fn section_5_8_nothing_that_an_extension_would_allow_passes_without_one() {
     for role in ROLES {
-        assert_fails(role, frame(role, TEXT | 0x40, "a"), ProtocolError::CompressedUnasked, 1002);
+        assert_fails(role, frame(role, TEXT | 0x40, "a"), ProtocolError::UnexpectedRsv1, 1002);
         assert_fails(role, frame(role, 0x83, "a"), FrameError::ReservedOpCode { bits: 3 }, 1002);
         assert_fails(role, frame(role, 0x8b, "a"), FrameError::ReservedOpCode { bits: 11 }, 1002);
     }
