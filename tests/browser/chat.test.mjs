@@ -523,6 +523,56 @@ async function checkFull(server) {
   });
 }
 
+// Passes bytes on between a page and the server, and counts them.
+async function startScales(target) {
+  const { hostname, port } = new URL(target);
+  const scales = { sent: 0, heard: 0, sockets: [] };
+  const listener = createServer((near) => {
+    const far = connect(Number(port), hostname);
+    scales.sockets.push(near, far);
+    near.on('data', (chunk) => { scales.sent += chunk.length; far.write(chunk); });
+    far.on('data', (chunk) => { scales.heard += chunk.length; near.write(chunk); });
+    for (const [socket, other] of [[near, far], [far, near]]) {
+      socket.on('error', () => {});
+      socket.on('close', () => other.destroy());
+    }
+  });
+  listener.listen(0, '127.0.0.1');
+  await once(listener, 'listening');
+  scales.url = `http://127.0.0.1:${listener.address().port}/`;
+  scales.close = () => { for (const socket of scales.sockets) socket.destroy(); listener.close(); };
+  return scales;
+}
+
+async function checkCompression(server) {
+  await check('permessage-deflate is agreed on, and a long message is short on the wire, both ways', async () => {
+    const scales = await startScales(server.url);
+    const page = await open(scales.url);
+    try {
+      const session = await page.context().newCDPSession(page);
+      await session.send('Network.enable');
+      const answered = once(session, 'Network.webSocketHandshakeResponseReceived');
+      await page.fill('#name', 'dense');
+      await page.press('#name', 'Enter');
+      const [{ response }] = await within(answered, PATIENCE, 'the handshake');
+      const [, extensions] = Object.entries(response.headers).find(([name]) => name.toLowerCase() === 'sec-websocket-extensions') ?? [];
+      assert.match(extensions ?? 'no extension', /^permessage-deflate(;|$)/);
+      await live(page);
+      const long = 'And what was said yesterday is said again today. '.repeat(80);
+      const before = { ...scales };
+      await say(page, long);
+      await until('the whole message is shown', async () => (await texts(page)).some((text) => text.trim() === long.trim()));
+      for (const way of ['sent', 'heard']) {
+        const len = scales[way] - before[way];
+        assert.ok(len > 50 && len < long.length / 4, `${way}: ${len} bytes for ${long.length}`);
+      }
+    } finally {
+      await page.context().close();
+      scales.close();
+    }
+  });
+}
+
 async function checkAll() {
   const server = await startServer('127.0.0.1:0');
   const wire = await startWire(server.url);
@@ -542,6 +592,7 @@ async function checkAll() {
     await checkRestart(server, pages);
     await checkMany(server, pages);
     await checkFull(server);
+    await checkCompression(server);
     await check('no page complained', () => assert.deepEqual(complaints, []));
   } finally {
     wire.close();

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Tries the examples `echo` and `client` with other people's WebSockets: npm `ws` and Python `websockets`,
-# each as the client of our server and as the server of our client.
+# each as the client of our server and as the server of our client, and what is compressed on the wire between them.
 #
 #   run.sh            both, one line a check, then the count
 #   run.sh --setup    only fetches the two (into the cache folder, pinned)
@@ -38,7 +38,9 @@ export EXAMPLES
 output=$(mktemp)
 trap 'rm -f "$output"' EXIT
 passed=0 failed=0
-for peer in "node $here/ws.mjs" "$cache/venv/bin/python $here/websockets_peer.py"; do
+websockets=$cache/venv/bin/python
+for peer in "node $here/ws.mjs" "node $here/ws_deflate.mjs" \
+  "$websockets $here/websockets_peer.py" "$websockets $here/websockets_deflate.py"; do
   status=0
   PEERS=$cache $peer </dev/null 2>&1 | tee "$output" || status=$?
   if [[ $(tail -n 1 "$output") =~ ^([0-9]+)\ passed,\ ([0-9]+)\ failed$ ]]; then

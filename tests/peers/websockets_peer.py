@@ -217,16 +217,32 @@ async def client_checks():
     await check_client("a connection that drops ends it with 1", dropped)
 
 
-async def main():
-    task = asyncio.current_task()
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        asyncio.get_running_loop().add_signal_handler(number, task.cancel)
-    async with example("echo", "127.0.0.1:0") as echo:
+def checked(checks):
+    """Runs all checks, prints the count, and ends."""
+    async def run():
+        task = asyncio.current_task()
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            asyncio.get_running_loop().add_signal_handler(number, task.cancel)
+        await checks()
+
+    asyncio.run(run())
+    print(f"{counts[True]} passed, {counts[False]} failed")
+    sys.exit(1 if counts[False] else 0)
+
+
+@contextlib.asynccontextmanager
+async def listening(*options):
+    """The URL of an `echo` that runs until the block is left."""
+    async with example("echo", *options, "127.0.0.1:0") as echo:
         announced = await asyncio.wait_for(line(echo.stdout), SECONDS)
-        await echo_checks(re.fullmatch(r"listening on (ws://127\.0\.0\.1:\d+)\n", announced)[1])
+        yield re.fullmatch(r"listening on (ws://127\.0\.0\.1:\d+)\n", announced)[1]
+
+
+async def main():
+    async with listening() as url:
+        await echo_checks(url)
     await client_checks()
 
 
-asyncio.run(main())
-print(f"{counts[True]} passed, {counts[False]} failed")
-sys.exit(1 if counts[False] else 0)
+if __name__ == "__main__":
+    checked(main)
