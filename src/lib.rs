@@ -39,6 +39,8 @@
 //! - [`sse`]: server-sent events, writing and reading.
 //!
 //! # Features
+//! - `deflate` (default): compresses messages by permessage-deflate, on the crate `zlib-rs`. See
+//!   [`protocol::Deflate`] for the choice that matters.
 //! - `simd` (default): checks UTF-8 with SIMD instructions, by the crate `simdutf8`. Without
 //!   it the standard library checks, about ten times slower on text that isn't ASCII.
 //!

@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use super::Deflate;
+use super::{Deflate, as_u64};
 use crate::frame::{MAX_CONTROL_LEN, MAX_HEADER_LEN};
 
 const KIB: usize = 1024;
@@ -136,10 +136,6 @@ impl Config {
 fn within_budget(limit: Option<usize>, budget: Option<usize>, share: usize) -> u64 {
     let budget = budget.map_or(u64::MAX, |budget| as_u64(budget / share));
     limit.map_or(u64::MAX, as_u64).min(budget)
-}
-
-fn as_u64(len: usize) -> u64 {
-    u64::try_from(len).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

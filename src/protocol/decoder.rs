@@ -12,8 +12,8 @@ use core::ops::Range;
 
 use super::deflate::Decompressor;
 use super::gathering::Gathering;
-use super::progress::{Limits, Payload, Progress, Stage, as_u64};
-use super::{Config, Event, Message, MessageKind, MessageRef, ProtocolError, Role};
+use super::progress::{Limits, Payload, Progress, Stage};
+use super::{Config, Event, Message, MessageKind, MessageRef, ProtocolError, Role, as_u64};
 use crate::frame::{CloseFrame, FrameHeader, OpCode, Utf8Decoder, apply_mask, check_utf8};
 use crate::handshake::DeflateParameters;
 

@@ -217,3 +217,8 @@ impl Protocol {
         (self.inbound, self.outbound)
     }
 }
+
+/// A length on the wire has 64 bits.
+fn as_u64(len: usize) -> u64 {
+    u64::try_from(len).unwrap_or(u64::MAX)
+}

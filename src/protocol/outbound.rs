@@ -6,6 +6,7 @@ use super::deflate::Compressor;
 use super::output::Output;
 use super::{
     Config, Deflate, Event, Message, MessageKind, MessageRef, Part, Prepared, ProtocolError, Role, SendError,
+    as_u64,
 };
 use crate::entropy::Entropy;
 use crate::frame::{
@@ -487,8 +488,4 @@ impl Drop for LentMessage<'_, '_> {
         self.outbound.before_pong = self.outbound.before_pong.min(self.outbound.output.len());
         self.outbound.taken(0);
     }
-}
-
-fn as_u64(len: usize) -> u64 {
-    u64::try_from(len).unwrap_or(u64::MAX)
 }

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use super::deflate::Compressor;
-use super::{Deflate, MessageKind, MessageRef, Role};
+use super::{Deflate, MessageKind, MessageRef, Role, as_u64};
 use crate::frame::{FrameHeader, MAX_HEADER_LEN};
 use crate::handshake::WindowBits;
 
@@ -82,7 +82,7 @@ impl Prepared {
 
 /// A frame, and how long its header is.
 fn encode(kind: MessageKind, rsv1: bool, payload: &[u8]) -> (Bytes, usize) {
-    let payload_len = u64::try_from(payload.len()).unwrap_or(u64::MAX);
+    let payload_len = as_u64(payload.len());
     let header = FrameHeader { fin: true, rsv1, opcode: kind.opcode(), mask: None, payload_len };
     let mut frame = Vec::with_capacity(payload.len() + MAX_HEADER_LEN);
     header.encode(&mut frame);

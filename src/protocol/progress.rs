@@ -1,6 +1,6 @@
 //! How far the message under way has come, and whether a frame may come next.
 
-use super::{Config, MessageKind, ProtocolError};
+use super::{Config, MessageKind, ProtocolError, as_u64};
 use crate::frame::{FrameHeader, MaskKey, OpCode, apply_mask};
 
 /// The limits of what is received.
@@ -150,8 +150,4 @@ impl Payload {
     pub(super) const fn is_last(&self) -> bool {
         self.fin && self.is_complete()
     }
-}
-
-pub(super) fn as_u64(len: usize) -> u64 {
-    u64::try_from(len).unwrap_or(u64::MAX)
 }
