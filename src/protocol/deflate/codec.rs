@@ -199,8 +199,9 @@ impl Decompressor {
         let read = as_usize(state.total_in() - in_before);
         let written = as_usize(state.total_out() - out_before);
         if status == Status::StreamEnd {
-            // The deflate stream ends, the message and the connection go on.
-            *state = new_inflate(bits);
+            // The deflate stream ends, the message and the connection go on. With a state
+            // made anew, two bytes would cost an allocation.
+            state.reset(false);
             self.at_stream_end = read == input.len();
         }
         Ok(Progress { read, written })
@@ -213,16 +214,20 @@ struct Progress {
 }
 
 fn borrow_deflate(level: u8, bits: WindowBits) -> Box<DeflateState> {
-    DEFLATE_POOL.with_borrow_mut(|pool| {
+    let found = DEFLATE_POOL.try_with(|pool| {
+        let mut pool = pool.try_borrow_mut().ok()?;
         let found = pool.iter().position(|(its_level, its_bits, _)| (*its_level, *its_bits) == (level, bits));
-        let new = || Box::new(DeflateState::new(i32::from(level), false, bits.value()));
-        found.map_or_else(new, |index| pool.swap_remove(index).2)
-    })
+        Some(pool.swap_remove(found?).2)
+    });
+    // An error: the thread ends, and its pool is gone.
+    let found = found.ok().flatten();
+    found.unwrap_or_else(|| Box::new(DeflateState::new(i32::from(level), false, bits.value())))
 }
 
 /// A borrowed one has the largest window: it reads what was compressed for any.
 fn borrow_inflate() -> Box<InflateState> {
-    INFLATE_POOL.with_borrow_mut(Vec::pop).unwrap_or_else(|| new_inflate(WindowBits::MAX))
+    let found = INFLATE_POOL.try_with(|pool| pool.try_borrow_mut().ok()?.pop());
+    found.ok().flatten().unwrap_or_else(|| new_inflate(WindowBits::MAX))
 }
 
 fn new_inflate(bits: WindowBits) -> Box<InflateState> {
@@ -230,10 +235,13 @@ fn new_inflate(bits: WindowBits) -> Box<InflateState> {
 }
 
 fn give_back<T>(pool: &'static std::thread::LocalKey<RefCell<Vec<T>>>, state: T) {
-    pool.with_borrow_mut(|pool| {
+    // Where the thread ends, its pool is gone, and so is the state.
+    pool.try_with(|pool| {
+        let Ok(mut pool) = pool.try_borrow_mut() else { return };
         pool.truncate(POOL_LEN - 1);
         pool.push(state);
-    });
+    })
+    .unwrap_or_default();
 }
 
 fn as_usize(count: u64) -> usize {
