@@ -352,13 +352,12 @@ impl Decoder {
         };
         match inflate {
             Some(inflate) if progress.compressed => {
-                let mut push_inflated = |bytes: &[u8]| {
+                inflate.decompress(piece, &mut |bytes| {
                     progress.count_inflated(bytes.len(), limits)?;
                     push(bytes)
-                };
-                inflate.decompress(piece, &mut push_inflated)?;
+                })?;
                 if last {
-                    inflate.finish(&mut push_inflated)?;
+                    inflate.finish()?;
                 }
             }
             _ => push(piece)?,

@@ -14,8 +14,8 @@ use crate::protocol::{ProtocolError, Role};
 
 /// What ends a flushed block, and is cut off at the end of a message: RFC 7692 §7.2.1.
 const TAIL: [u8; 4] = [0x00, 0x00, 0xff, 0xff];
-/// An empty block, and a byte of the next.
-const PROBE: [u8; 6] = [0x00, 0x00, 0x00, 0xff, 0xff, 0x00];
+/// The tail, and a byte that is not to be read.
+const TAIL_AND_MORE: [u8; 5] = [0x00, 0x00, 0xff, 0xff, 0x00];
 /// How many bytes are inflated at a time.
 const STEP_LEN: usize = 4 * 1024;
 /// How many unused states of a kind a thread keeps.
@@ -163,16 +163,15 @@ impl Decompressor {
         if input.is_empty() { Ok(()) } else { Err(ProtocolError::InvalidDeflate) }
     }
 
-    /// Ends a message: gives what is left of it.
-    pub(in crate::protocol) fn finish(&mut self, sink: &mut Sink<'_>) -> Result<(), ProtocolError> {
+    /// Ends a message; an error if it is incomplete.
+    pub(in crate::protocol) fn finish(&mut self) -> Result<(), ProtocolError> {
         // Where a deflate stream ended with the message, nothing was cut off.
         if !core::mem::take(&mut self.at_stream_end) {
-            self.decompress(&TAIL, sink)?;
-            self.at_stream_end = false;
-            // Between two blocks an empty block, and nothing else, is read up to its end.
-            // Inside of one, the message is incomplete.
-            let step = self.step(&PROBE, &mut [0; 1], InflateFlush::Block)?;
-            if step.read != PROBE.len() - 1 || step.written != 0 {
+            // The empty block that the message ends with (RFC 7692 §7.2.1) is complete with the
+            // tail, and reading stops there. Inside of any other the tail is data, or some
+            // other block ends in it or goes on behind it: the message is incomplete.
+            let step = self.step(&TAIL_AND_MORE, &mut [0; 1], InflateFlush::Block)?;
+            if step.read != TAIL.len() || step.written != 0 {
                 return Err(ProtocolError::InvalidDeflate);
             }
         }
