@@ -101,7 +101,7 @@ fn send(endpoint: &mut Endpoint, message: &Message, way: &Way, options: &Deflate
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 150, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 80, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn what_is_sent_arrives(

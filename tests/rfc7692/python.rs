@@ -68,7 +68,7 @@ fn what_we_send_is_read_by_zlib() {
     for role in ROLES {
         for takeover in [true, false] {
             for bits in 9..=15 {
-                for level in [1, 2, 5, 6, 9] {
+                for level in [1, 6, 9] {
                     let agreed =
                         windows(bits).server_no_context_takeover(!takeover).client_no_context_takeover(!takeover);
                     let options = Deflate::private().min_len(Some(0)).level(level);
@@ -113,7 +113,7 @@ fn what_zlib_sends_is_read_by_us() {
     for flush in ["sync", "full", "finish", "finish-0", "partial"] {
         for takeover in [true, false] {
             for bits in 9..=15 {
-                for level in 0..=9 {
+                for level in if takeover { 0..=9 } else { 5..=7 } {
                     // All strategies, but not each with each.
                     let strategy = if level == 6 { bits % 5 } else { 0 };
                     jobs.push(json!({

@@ -147,7 +147,7 @@ fn s7_2_3_4_the_end_of_a_stream_forgets_the_window() {
 fn s7_2_3_4_whole_streams_of_every_length() {
     for role in ROLES {
         for agreed in [takeover(), no_takeover()] {
-            for len in [0, 1, 100, 4095, 4096, 4097, 8191, 8192, 8193, 40_000] {
+            for len in [0, 1, 4095, 4096, 4097, 8192, 40_000] {
                 let message = prose(len);
                 let frame = frame(role, DEFLATED_TEXT, Deflater::stream(message.as_bytes()));
                 assert_received(role, &agreed, frame.repeat(2), &[text(&message), text(&message)]);
@@ -291,7 +291,7 @@ fn s6_2_fragments_may_be_cut_anywhere() {
 
 #[test]
 fn s7_1_2_each_window_is_read() {
-    let parts = [noise(200), prose(5000).into_bytes(), noise(40_000), noise(200)];
+    let parts = [noise(200), prose(1000).into_bytes(), noise(4000), noise(200)];
     let message = parts.concat();
     for role in ROLES {
         for bits in 9..=15 {
