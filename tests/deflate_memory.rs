@@ -102,6 +102,7 @@ fn a_hundred_idle_connections_with_shared_states_hold_nothing() {
         let mut lent = protocol.lend(&mut bytes);
         let (_, outbound) = lent.next_event().unwrap().unwrap();
         outbound.send(&message).unwrap();
+        assert!(lent.next_event().unwrap().is_none());
         drop(lent);
         flush(protocol);
         protocol.release();
