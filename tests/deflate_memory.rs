@@ -122,7 +122,7 @@ fn a_hundred_idle_connections_with_shared_states_hold_nothing() {
     flush(&mut protocol);
     protocol.release();
     let deflate = grown(before);
-    assert!((200 * KIB..300 * KIB).contains(&deflate), "{deflate}");
+    assert!((350 * KIB..390 * KIB).contains(&deflate), "{deflate}");
     work(&mut protocol);
     let inflate = grown(before) - deflate;
     assert!((35 * KIB..60 * KIB).contains(&inflate), "{inflate}");
@@ -144,7 +144,7 @@ fn a_thread_keeps_few_states_and_ends_without_any() {
             }
         }
         drop(protocols);
-        assert!(grown(before) <= 4 * 300 * KIB, "{}", grown(before));
+        assert!(grown(before) <= 4 * 390 * KIB, "{}", grown(before));
     })
     .join()
     .unwrap();
@@ -181,13 +181,21 @@ fn a_bomb_ends_in_1009_with_memory_flat() {
     assert!(bomb.len() > MIB - 64 * KIB && bomb.len() < MIB + 128 * KIB, "{}", bomb.len());
 
     for options in [private(), Deflate::shared()] {
-        for (max, piece_len, parts) in [(MIB, MIB * 2, false), (MIB, 1000, false), (16 * MIB, MIB * 2, false), (MIB, MIB * 2, true), (64 * KIB, 10, true)] {
+        for (max, piece_len, parts) in [
+            (MIB, MIB * 2, false),
+            (MIB, 1000, false),
+            (16 * MIB, MIB * 2, false),
+            (MIB, MIB * 2, true),
+            (64 * KIB, 10, true),
+        ] {
             let config = Config::default().max_message_len(Some(max));
             // The limit of the compressed length is not to be the one that strikes.
             let frames: Vec<Vec<u8>> = bomb[..bomb.len().min(max)]
                 .chunks(piece_len)
                 .enumerate()
-                .map(|(index, piece)| frame(Role::Server, if index == 0 { DEFLATED_BINARY & 0x7f } else { MIDDLE }, piece))
+                .map(|(index, piece)| {
+                    frame(Role::Server, if index == 0 { DEFLATED_BINARY & 0x7f } else { MIDDLE }, piece)
+                })
                 .collect();
             let before = held();
             let start = Instant::now();

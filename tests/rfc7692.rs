@@ -122,7 +122,8 @@ fn binary(bytes: impl AsRef<[u8]>) -> Received {
 
 /// Text that shrinks, but not to nothing: words in no order.
 fn prose(len: usize) -> String {
-    let words = ["window ", "offer ", "takes ", "of ", "compressed ", "a ", "frame ", "0123456789 ", "Grüße "];
+    let words =
+        ["window ", "offer ", "takes ", "of ", "compressed ", "a ", "frame ", "0123456789 ", "Grüße "];
     let (mut prose, mut seed) = (String::new(), 1_u32);
     while prose.len() < len {
         seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);

@@ -70,10 +70,7 @@ fn s5_1_what_is_offered() {
         no_takeover().offer(),
         "permessage-deflate; server_no_context_takeover; client_no_context_takeover; client_max_window_bits"
     );
-    assert_eq!(
-        windows(9).offer(),
-        "permessage-deflate; server_max_window_bits=9; client_max_window_bits=9"
-    );
+    assert_eq!(windows(9).offer(), "permessage-deflate; server_max_window_bits=9; client_max_window_bits=9");
     let mut handshake = ClientHandshake::new("localhost", "/", [0; 16]).unwrap();
     handshake.deflate(server_bits(10));
     handshake.deflate(takeover());
@@ -116,7 +113,8 @@ fn s5_1_the_first_offer_that_can_be_met_is_answered() {
         "permessage-deflate; server_max_window_bits=8",
         "permessage-deflate; server_max_window_bits=16",
     ] {
-        let offers = format!("{declined}, permessage-deflate; server_no_context_takeover, permessage-deflate");
+        let offers =
+            format!("{declined}, permessage-deflate; server_no_context_takeover, permessage-deflate");
         assert_answer(&takeover(), &offers, "permessage-deflate; server_no_context_takeover");
     }
     // Over two fields as in one.
@@ -153,9 +151,10 @@ fn s7_1_an_offer_that_breaks_the_rules_is_declined() {
         assert_answer(&takeover(), &format!("permessage-deflate; {parameters}"), None);
     }
     for name in ["server_max_window_bits", "client_max_window_bits"] {
-        for value in
-            ["7", "16", "0", "1", "08", "09", "010", "015", "\"08\"", "\"16\"", "-9", "+9", "9.0", "x", "0x9", "264", "1e1"]
-        {
+        for value in [
+            "7", "16", "0", "1", "08", "09", "010", "015", "\"08\"", "\"16\"", "-9", "+9", "9.0", "x", "0x9",
+            "264", "1e1",
+        ] {
             assert_answer(&takeover(), &format!("permessage-deflate; {name}={value}"), None);
         }
     }

@@ -16,13 +16,15 @@ fn style() -> impl Strategy<Value = Style> {
 }
 
 fn any_parameters() -> impl Strategy<Value = DeflateParameters> {
-    (any::<bool>(), any::<bool>(), 9..=15_u8, 8..=15_u8).prop_map(|(server, client, server_bits, client_bits)| {
-        DeflateParameters::default()
-            .server_no_context_takeover(server)
-            .client_no_context_takeover(client)
-            .server_max_window_bits(WindowBits::new(server_bits).unwrap())
-            .client_max_window_bits(WindowBits::new(client_bits).unwrap())
-    })
+    (any::<bool>(), any::<bool>(), 9..=15_u8, 8..=15_u8).prop_map(
+        |(server, client, server_bits, client_bits)| {
+            DeflateParameters::default()
+                .server_no_context_takeover(server)
+                .client_no_context_takeover(client)
+                .server_max_window_bits(WindowBits::new(server_bits).unwrap())
+                .client_max_window_bits(WindowBits::new(client_bits).unwrap())
+        },
+    )
 }
 
 fn options() -> impl Strategy<Value = Deflate> {

@@ -69,10 +69,12 @@ fn what_we_send_is_read_by_zlib() {
         for takeover in [true, false] {
             for bits in 9..=15 {
                 for level in [1, 6, 9] {
-                    let agreed =
-                        windows(bits).server_no_context_takeover(!takeover).client_no_context_takeover(!takeover);
+                    let agreed = windows(bits)
+                        .server_no_context_takeover(!takeover)
+                        .client_no_context_takeover(!takeover);
                     let options = Deflate::private().min_len(Some(0)).level(level);
-                    let mut sender = Endpoint::of(protocol(role, &Config::default(), &agreed, &options), Style::Window);
+                    let mut sender =
+                        Endpoint::of(protocol(role, &Config::default(), &agreed, &options), Style::Window);
                     let (mut payloads, mut messages) = (Vec::new(), Vec::new());
                     for (index, sample) in samples.iter().enumerate() {
                         let outbound = sender.outbound();
@@ -84,7 +86,8 @@ fn what_we_send_is_read_by_zlib() {
                             outbound.send(sample).unwrap();
                         }
                         let frames = wire(&sender.write(usize::MAX));
-                        let payload: Vec<u8> = frames.iter().flat_map(|frame| &frame.payload).copied().collect();
+                        let payload: Vec<u8> =
+                            frames.iter().flat_map(|frame| &frame.payload).copied().collect();
                         if frames[0].first & RSV1 == 0 {
                             assert!(!takeover && payload == *sample);
                         } else {
@@ -140,6 +143,10 @@ fn what_zlib_sends_is_read_by_us() {
             }
         }
         assert_eq!(receiver.error, None, "{} {bits} {takeover}", job["flush"]);
-        assert!(receiver.received.iter().eq(&samples.iter().map(binary).collect::<Vec<_>>()), "{}", job["flush"]);
+        assert!(
+            receiver.received.iter().eq(&samples.iter().map(binary).collect::<Vec<_>>()),
+            "{}",
+            job["flush"]
+        );
     }
 }

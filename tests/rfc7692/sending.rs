@@ -21,7 +21,10 @@ fn messages(bytes: &[u8], inflater: &mut Inflater) -> Vec<(bool, Vec<u8>)> {
         gathered.extend(payload);
         if first & 0x80 != 0 {
             let payload = std::mem::take(&mut gathered);
-            messages.push((rsv1, if rsv1 { inflater.message(&payload).expect("sound deflate") } else { payload }));
+            messages.push((
+                rsv1,
+                if rsv1 { inflater.message(&payload).expect("sound deflate") } else { payload },
+            ));
         }
     }
     messages
@@ -57,7 +60,11 @@ fn assert_sent(
     work(&mut endpoint);
     let sent = messages(&endpoint.write(usize::MAX), &mut inflater(role, agreed));
     let sent: Vec<(bool, &[u8])> = sent.iter().map(|(rsv1, message)| (*rsv1, &message[..])).collect();
-    assert!(sent == expected, "{role:?} {agreed:?}: {:?}", sent.iter().map(|(rsv1, message)| (rsv1, message.len())).collect::<Vec<_>>());
+    assert!(
+        sent == expected,
+        "{role:?} {agreed:?}: {:?}",
+        sent.iter().map(|(rsv1, message)| (rsv1, message.len())).collect::<Vec<_>>()
+    );
 }
 
 #[test]
@@ -138,11 +145,13 @@ fn s7_1_2_a_peer_with_exactly_the_window_agreed_on_reads_all() {
     for role in ROLES {
         for bits in 9..=15 {
             let window_len = 1 << bits;
-            let distances = [window_len / 2 + 9, window_len - 300, window_len - 1, window_len, window_len + 1];
+            let distances =
+                [window_len / 2 + 9, window_len - 300, window_len - 1, window_len, window_len + 1];
             let long: Vec<u8> = distances.iter().flat_map(|distance| noise(*distance).repeat(2)).collect();
             for keeps in [true, false] {
                 for level in if bits > 12 { [1, 9].iter() } else { [1, 2, 3, 6, 9].iter() } {
-                    let agreed = windows(bits).server_no_context_takeover(!keeps).client_no_context_takeover(!keeps);
+                    let agreed =
+                        windows(bits).server_no_context_takeover(!keeps).client_no_context_takeover(!keeps);
                     let mut endpoint = sender(role, &agreed, &any_len().level(*level));
                     let all = [&mixed[..], &long, b"", b"x", &mixed, &mixed[..700]];
                     for message in all {
@@ -150,7 +159,8 @@ fn s7_1_2_a_peer_with_exactly_the_window_agreed_on_reads_all() {
                     }
                     let mut inflater = inflater(role, &agreed);
                     let bytes = endpoint.write(usize::MAX);
-                    let sent: Vec<_> = messages(&bytes, &mut inflater).into_iter().map(|(_, sent)| sent).collect();
+                    let sent: Vec<_> =
+                        messages(&bytes, &mut inflater).into_iter().map(|(_, sent)| sent).collect();
                     assert!(sent == all, "{role:?} {bits} {keeps} {level}");
                     assert!(inflater.farthest <= 1 << bits);
                     // It is made use of.
@@ -217,7 +227,8 @@ fn short_messages_are_not_compressed() {
             ] {
                 let lens = [0, 1, min_len.min(5000) - 1, min_len.min(5000), 5001];
                 let all: Vec<Vec<u8>> = lens.iter().map(|len| vec![b'a'; *len]).collect();
-                let expected: Vec<_> = all.iter().map(|message| (message.len() >= min_len, &message[..])).collect();
+                let expected: Vec<_> =
+                    all.iter().map(|message| (message.len() >= min_len, &message[..])).collect();
                 assert_sent(role, &agreed, &options, &expected, |endpoint| {
                     all.iter().for_each(|message| endpoint.outbound().send(message).unwrap());
                 });
@@ -237,8 +248,12 @@ fn what_does_not_shrink_is_sent_as_it_is_where_nothing_depends_on_it() {
     let (noise, prose) = (noise(5000), prose(5000));
     for role in ROLES {
         for (agreed, compressed) in [(takeover(), true), (no_takeover(), false)] {
-            let expected: [(bool, &[u8]); 4] =
-                [(compressed, &noise), (true, prose.as_bytes()), (compressed, b"x"), (true, prose.as_bytes())];
+            let expected: [(bool, &[u8]); 4] = [
+                (compressed, &noise),
+                (true, prose.as_bytes()),
+                (compressed, b"x"),
+                (true, prose.as_bytes()),
+            ];
             assert_sent(role, &agreed, &any_len(), &expected, |endpoint| {
                 let outbound = endpoint.outbound();
                 outbound.send(&noise).unwrap();
@@ -247,7 +262,8 @@ fn what_does_not_shrink_is_sent_as_it_is_where_nothing_depends_on_it() {
                 outbound.send(&prose).unwrap();
             });
             // One fragment alone is a message like any other.
-            let expected: [(bool, &[u8]); 3] = [(compressed, b"x"), (compressed, &noise), (true, prose.as_bytes())];
+            let expected: [(bool, &[u8]); 3] =
+                [(compressed, b"x"), (compressed, &noise), (true, prose.as_bytes())];
             assert_sent(role, &agreed, &any_len(), &expected, |endpoint| {
                 endpoint.outbound().send_fragment("x", true).unwrap();
                 endpoint.outbound().send_fragment(&noise, true).unwrap();
@@ -293,11 +309,17 @@ fn the_level_is_what_was_asked_for() {
                 let mut endpoint = sender(role, &agreed, &Deflate::private().level(level));
                 endpoint.outbound().send(&message).unwrap();
                 let bytes = endpoint.write(usize::MAX);
-                assert_eq!(messages(&bytes, &mut inflater(role, &agreed)), [(true, message.clone().into_bytes())]);
+                assert_eq!(
+                    messages(&bytes, &mut inflater(role, &agreed)),
+                    [(true, message.clone().into_bytes())]
+                );
                 wire(&bytes).remove(0).payload
             };
             for level in 1..=9 {
-                assert!(sent(level) == Deflater::new(level.into(), 15).message(message.as_bytes()), "{level}");
+                assert!(
+                    sent(level) == Deflater::new(level.into(), 15).message(message.as_bytes()),
+                    "{level}"
+                );
             }
             assert!(sent(0) == sent(1) && sent(255) == sent(9) && sent(9).len() < sent(1).len());
         }
@@ -314,7 +336,10 @@ fn states_of_other_levels_and_windows_are_kept_apart() {
                 let mut endpoint = sender(Role::Server, &agreed, &Deflate::shared().level(level));
                 endpoint.outbound().send(&message).unwrap();
                 let payload = wire(&endpoint.write(usize::MAX)).remove(0).payload;
-                assert!(payload == Deflater::new(level.into(), bits).message(message.as_bytes()), "{bits} {level}");
+                assert!(
+                    payload == Deflater::new(level.into(), bits).message(message.as_bytes()),
+                    "{bits} {level}"
+                );
             }
         }
     }
