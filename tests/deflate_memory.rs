@@ -205,7 +205,7 @@ fn a_bomb_ends_in_1009_with_memory_flat() {
                 let room = protocol.spare();
                 room[..bytes.len()].copy_from_slice(bytes);
                 protocol.received(bytes.len());
-                let error = loop {
+                loop {
                     let next = if parts {
                         protocol.next_part(16 * KIB).map(|part| match part {
                             Some(Part::Start(kind)) => kind == MessageKind::Binary,
@@ -221,8 +221,7 @@ fn a_bomb_ends_in_1009_with_memory_flat() {
                         Ok(false) => break None,
                         Err(error) => break Some(error),
                     }
-                };
-                error
+                }
             });
             let took = start.elapsed();
             assert_eq!(error.expect("the limit strikes").close_code().value(), 1009);

@@ -83,7 +83,8 @@ fn send(endpoint: &mut Endpoint, message: &Message, way: &Way, options: &Deflate
             Message::Text(text) => {
                 let mut rest = text.as_str();
                 while rest.len() > *len {
-                    let (piece, after) = rest.split_at(rest.floor_char_boundary(*len));
+                    let (piece, after) =
+                        rest.split_at((0..=*len).rev().find(|at| rest.is_char_boundary(*at)).unwrap());
                     outbound.send_fragment(piece, false).unwrap();
                     outbound.ping(b"between").unwrap();
                     if piece.is_empty() {
