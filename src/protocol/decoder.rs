@@ -144,13 +144,10 @@ impl Decoder {
                 *at = input.len();
                 return Ok(None);
             }
-            if let Some(ready) = self.inflated(delivery).or_else(|| self.finished(delivery)) {
-                return Ok(Some(ready));
-            }
-            let step = if self.payload.is_some() {
-                self.payload_step(input, at, delivery)?
-            } else {
-                self.header_step(input, at, delivery)?
+            let step = match self.inflated(delivery).or_else(|| self.finished(delivery)) {
+                Some(step) => step,
+                None if self.payload.is_some() => self.payload_step(input, at, delivery)?,
+                None => self.header_step(input, at, delivery)?,
             };
             match step {
                 Step::Ready(ready) => return Ok(Some(ready)),
@@ -161,7 +158,7 @@ impl Decoder {
     }
 
     /// What was inflated and not given out yet, of a message that is read in parts.
-    fn inflated(&mut self, delivery: Delivery) -> Option<Ready> {
+    fn inflated(&mut self, delivery: Delivery) -> Option<Step> {
         let progress = self.message.as_ref().filter(|progress| progress.compressed)?;
         let gathering = self.gathering.as_mut()?;
         if !matches!(progress.stage, Stage::InParts | Stage::PartsGiven) {
@@ -169,31 +166,34 @@ impl Decoder {
         }
         let start = self.given;
         let left = gathering.filled_len().saturating_sub(start);
-        if let (Delivery::Parts(max_len @ 1..), 1..) = (delivery, left) {
-            self.given += left.min(max_len);
-            return Some(Ready::Inflated(start..self.given));
-        }
-        if left == 0 || matches!(delivery, Delivery::Whole) {
-            gathering.clear();
-            self.given = 0;
+        match (delivery, left) {
+            (Delivery::Parts(0), 1..) => return Some(Step::NeedsMore), // nothing of it is lost
+            (Delivery::Parts(max_len), 1..) => {
+                self.given += left.min(max_len);
+                return Some(Step::Ready(Ready::Inflated(start..self.given)));
+            }
+            (Delivery::Whole, _) | (_, 0) => {
+                gathering.clear();
+                self.given = 0;
+            }
         }
         None
     }
 
     /// The end of a message that came to it in the step before.
-    fn finished(&mut self, delivery: Delivery) -> Option<Ready> {
+    fn finished(&mut self, delivery: Delivery) -> Option<Step> {
         let progress = self.message.as_ref()?;
         let kind = progress.kind;
         match progress.stage {
             Stage::Gathering | Stage::InParts => None,
             Stage::Gathered => {
                 self.message = None;
-                Some(Ready::Gathered(kind))
+                Some(Step::Ready(Ready::Gathered(kind)))
             }
             Stage::PartsGiven => {
                 self.message = None;
                 // A caller who has turned to whole messages is not told of the rest.
-                matches!(delivery, Delivery::Parts(_)).then_some(Ready::End)
+                matches!(delivery, Delivery::Parts(_)).then_some(Step::Ready(Ready::End))
             }
         }
     }
@@ -301,7 +301,9 @@ impl Decoder {
         let rest = input.get_mut(*at..).unwrap_or_default();
         let left = payload.left();
         let mut len = left.min(rest.len());
-        if let (Stage::InParts, Delivery::Parts(max_len)) = (progress.stage, delivery) {
+        if progress.stage == Stage::InParts {
+            // The rest of one that is skipped goes the same way: little of it is held at once.
+            let max_len = if let Delivery::Parts(max_len) = delivery { max_len } else { usize::MAX };
             len = len.min(if progress.compressed { PART_LEN.min(max_len) } else { max_len });
         }
         if len == 0 && left > 0 {
@@ -350,13 +352,12 @@ impl Decoder {
         };
         match inflate {
             Some(inflate) if progress.compressed => {
-                let mut push_inflated = |bytes: &[u8]| {
+                inflate.decompress(piece, &mut |bytes| {
                     progress.count_inflated(bytes.len(), limits)?;
                     push(bytes)
-                };
-                inflate.decompress(piece, &mut push_inflated)?;
+                })?;
                 if last {
-                    inflate.finish(&mut push_inflated)?;
+                    inflate.finish()?;
                 }
             }
             _ => push(piece)?,

@@ -166,9 +166,7 @@ impl Outbound {
             Some(_) => return Err(SendError::MixedKinds),
         };
         self.fragmented = (!last).then_some(kind);
-        if self.deflate.is_some() {
-            self.compressed_frame(opcode, last, fragment.as_bytes());
-        } else {
+        if !self.compressed_frame(opcode, last, fragment.as_bytes()) {
             self.frame(opcode, last, fragment.as_bytes());
         }
         Ok(())

@@ -179,7 +179,10 @@ pub struct Endpoint {
 
 impl Endpoint {
     pub fn new(role: Role, config: Config, style: Style) -> Self {
-        let protocol = Protocol::new(role, config).with_entropy(Entropy::from_seed([7; 32]));
+        Self::of(Protocol::new(role, config).with_entropy(Entropy::from_seed([7; 32])), style)
+    }
+
+    pub fn of(protocol: Protocol, style: Style) -> Self {
         let halves = if style == Style::Messages {
             let (inbound, outbound) = protocol.split();
             Halves::Split(Box::new(inbound), Box::new(outbound))

@@ -48,7 +48,7 @@ impl Decompressor {
         match *self {}
     }
 
-    pub(in crate::protocol) const fn finish(&mut self, _: &mut Sink<'_>) -> Result<(), ProtocolError> {
+    pub(in crate::protocol) const fn finish(&mut self) -> Result<(), ProtocolError> {
         match *self {}
     }
 }

@@ -14,8 +14,8 @@ use crate::protocol::{ProtocolError, Role};
 
 /// What ends a flushed block, and is cut off at the end of a message: RFC 7692 §7.2.1.
 const TAIL: [u8; 4] = [0x00, 0x00, 0xff, 0xff];
-/// An empty block, and a byte of the next.
-const PROBE: [u8; 6] = [0x00, 0x00, 0x00, 0xff, 0xff, 0x00];
+/// The tail, and a byte that is not to be read.
+const TAIL_AND_MORE: [u8; 5] = [0x00, 0x00, 0xff, 0xff, 0x00];
 /// How many bytes are inflated at a time.
 const STEP_LEN: usize = 4 * 1024;
 /// How many unused states of a kind a thread keeps.
@@ -163,16 +163,15 @@ impl Decompressor {
         if input.is_empty() { Ok(()) } else { Err(ProtocolError::InvalidDeflate) }
     }
 
-    /// Ends a message: gives what is left of it.
-    pub(in crate::protocol) fn finish(&mut self, sink: &mut Sink<'_>) -> Result<(), ProtocolError> {
+    /// Ends a message; an error if it is incomplete.
+    pub(in crate::protocol) fn finish(&mut self) -> Result<(), ProtocolError> {
         // Where a deflate stream ended with the message, nothing was cut off.
         if !core::mem::take(&mut self.at_stream_end) {
-            self.decompress(&TAIL, sink)?;
-            self.at_stream_end = false;
-            // Between two blocks an empty block, and nothing else, is read up to its end.
-            // Inside of one, the message is incomplete.
-            let step = self.step(&PROBE, &mut [0; 1], InflateFlush::Block)?;
-            if step.read != PROBE.len() - 1 || step.written != 0 {
+            // The empty block that the message ends with (RFC 7692 §7.2.1) is complete with the
+            // tail, and reading stops there. Inside of any other the tail is data, or some
+            // other block ends in it or goes on behind it: the message is incomplete.
+            let step = self.step(&TAIL_AND_MORE, &mut [0; 1], InflateFlush::Block)?;
+            if step.read != TAIL.len() || step.written != 0 {
                 return Err(ProtocolError::InvalidDeflate);
             }
         }
@@ -199,8 +198,9 @@ impl Decompressor {
         let read = as_usize(state.total_in() - in_before);
         let written = as_usize(state.total_out() - out_before);
         if status == Status::StreamEnd {
-            // The deflate stream ends, the message and the connection go on.
-            *state = new_inflate(bits);
+            // The deflate stream ends, the message and the connection go on. With a state
+            // made anew, two bytes would cost an allocation.
+            state.reset(false);
             self.at_stream_end = read == input.len();
         }
         Ok(Progress { read, written })
@@ -213,16 +213,20 @@ struct Progress {
 }
 
 fn borrow_deflate(level: u8, bits: WindowBits) -> Box<DeflateState> {
-    DEFLATE_POOL.with_borrow_mut(|pool| {
+    let found = DEFLATE_POOL.try_with(|pool| {
+        let mut pool = pool.try_borrow_mut().ok()?;
         let found = pool.iter().position(|(its_level, its_bits, _)| (*its_level, *its_bits) == (level, bits));
-        let new = || Box::new(DeflateState::new(i32::from(level), false, bits.value()));
-        found.map_or_else(new, |index| pool.swap_remove(index).2)
-    })
+        Some(pool.swap_remove(found?).2)
+    });
+    // An error: the thread ends, and its pool is gone.
+    let found = found.ok().flatten();
+    found.unwrap_or_else(|| Box::new(DeflateState::new(i32::from(level), false, bits.value())))
 }
 
 /// A borrowed one has the largest window: it reads what was compressed for any.
 fn borrow_inflate() -> Box<InflateState> {
-    INFLATE_POOL.with_borrow_mut(Vec::pop).unwrap_or_else(|| new_inflate(WindowBits::MAX))
+    let found = INFLATE_POOL.try_with(|pool| pool.try_borrow_mut().ok()?.pop());
+    found.ok().flatten().unwrap_or_else(|| new_inflate(WindowBits::MAX))
 }
 
 fn new_inflate(bits: WindowBits) -> Box<InflateState> {
@@ -230,10 +234,13 @@ fn new_inflate(bits: WindowBits) -> Box<InflateState> {
 }
 
 fn give_back<T>(pool: &'static std::thread::LocalKey<RefCell<Vec<T>>>, state: T) {
-    pool.with_borrow_mut(|pool| {
+    // Where the thread ends, its pool is gone, and so is the state.
+    pool.try_with(|pool| {
+        let Ok(mut pool) = pool.try_borrow_mut() else { return };
         pool.truncate(POOL_LEN - 1);
         pool.push(state);
-    });
+    })
+    .unwrap_or_default();
 }
 
 fn as_usize(count: u64) -> usize {
