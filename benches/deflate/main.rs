@@ -26,6 +26,10 @@ const LENS: [usize; 4] = [64, 1024, 16 * 1024, MIB];
 const LEVELS: [u8; 4] = [1, 3, 6, 9];
 
 fn main() {
+    if std::env::args().any(|argument| argument == "--messages") {
+        // For other languages' peers: see `ws.mjs`.
+        return corpus::messages(1024).iter().for_each(|message| println!("{message}"));
+    }
     let quick = std::env::args().any(|argument| argument == "--quick");
     let only = std::env::args().skip(1).find(|argument| !argument.starts_with("--"));
     // For the clocks of the async crates; nothing is ever waited for.
@@ -54,7 +58,12 @@ fn cells(quick: bool) -> Vec<Cell> {
                     let many = connection_count > 1;
                     let skip = (many && len == MIB) || (quick && (many || level == 3) && len != 1024);
                     if !skip {
-                        cells.push(Cell { len, setting: Setting { level, states }, connection_count, budget });
+                        cells.push(Cell {
+                            len,
+                            setting: Setting { level, states },
+                            connection_count,
+                            budget,
+                        });
                     }
                 }
             }

@@ -24,12 +24,7 @@ pub fn print() {
     }
 }
 
-fn print_row(
-    label: &str,
-    open: impl Fn(Pipe) -> Option<Box<dyn Connection>>,
-    pipes: Vec<Pipe>,
-    echo: bool,
-) {
+fn print_row(label: &str, open: impl Fn(Pipe) -> Option<Box<dyn Connection>>, pipes: Vec<Pipe>, echo: bool) {
     // What a thread holds once, whatever the number of connections, isn't counted.
     if let (Some(mut first), true) = (open(pipes[0].clone()), echo) {
         pipes[0].arm();

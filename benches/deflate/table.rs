@@ -6,7 +6,10 @@ use crate::servers::{ALL, States};
 pub fn print_header() {
     let names: Vec<_> = ALL.iter().map(|server| server.name).collect();
     println!("Microseconds of CPU a message (bytes a reply).\n");
-    println!("| states, size, level, connections | {} | to the floor | to the best rival |", names.join(" | "));
+    println!(
+        "| states, size, level, connections | {} | to the floor | to the best rival |",
+        names.join(" | ")
+    );
     println!("|{}", "---|".repeat(names.len() + 3));
 }
 

@@ -16,8 +16,9 @@ use crate::protocol::{ProtocolError, Role};
 const TAIL: [u8; 4] = [0x00, 0x00, 0xff, 0xff];
 /// The tail, and a byte that is not to be read.
 const TAIL_AND_MORE: [u8; 5] = [0x00, 0x00, 0xff, 0xff, 0x00];
-/// How many bytes are inflated at a time.
-const STEP_LEN: usize = 4 * 1024;
+/// How many bytes are inflated or deflated at a time. Towards the end of the room there is for
+/// them, zlib-rs inflates byte by byte; and it ends a block twice where the room ends first.
+const STEP_LEN: usize = 32 * 1024;
 /// How many unused states of a kind a thread keeps.
 const POOL_LEN: usize = 4;
 
@@ -28,6 +29,8 @@ type PooledInflate = Box<InflateState>;
 thread_local! {
     static DEFLATE_POOL: RefCell<Vec<PooledDeflate>> = const { RefCell::new(Vec::new()) };
     static INFLATE_POOL: RefCell<Vec<PooledInflate>> = const { RefCell::new(Vec::new()) };
+    /// Where a step writes to: filled with zeros once, not for each step.
+    static STEP: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
 }
 
 /// Compresses what one side sends.
@@ -85,7 +88,7 @@ impl Compressor {
             out.extend(last.then_some(0x00));
         } else {
             let state = self.state.get_or_insert_with(|| borrow_deflate(self.level, self.bits));
-            deflate(state, fragment, out);
+            with_step_buffer(|buffer| deflate(state, fragment, buffer, out));
             if last {
                 out.truncate(out.len().saturating_sub(TAIL.len()));
             }
@@ -101,20 +104,16 @@ impl Compressor {
 }
 
 /// Feeds all of `input`, and has it flushed to the edge of a byte.
-fn deflate(state: &mut DeflateState, mut input: &[u8], out: &mut Vec<u8>) {
+fn deflate(state: &mut DeflateState, mut input: &[u8], buffer: &mut [u8], out: &mut Vec<u8>) {
     loop {
-        let start = out.len();
-        let room = (input.len() / 2).clamp(256, 64 * 1024);
-        out.resize(start + room, 0);
         let (in_before, out_before) = (state.total_in(), state.total_out());
-        let output = out.get_mut(start..).unwrap_or_default();
         // With valid arguments, and room to write to, it doesn't fail.
-        state.compress(input, output, DeflateFlush::SyncFlush).unwrap_or(Status::BufError);
+        state.compress(input, buffer, DeflateFlush::SyncFlush).unwrap_or(Status::BufError);
         let written = as_usize(state.total_out() - out_before);
         input = input.get(as_usize(state.total_in() - in_before)..).unwrap_or_default();
-        out.truncate(start + written);
+        out.extend_from_slice(buffer.get(..written).unwrap_or_default());
         // "If deflate returns with avail_out == 0, this function must be called again"
-        if input.is_empty() && written < room {
+        if input.is_empty() && written < buffer.len() {
             return;
         }
     }
@@ -145,14 +144,22 @@ impl Decompressor {
     /// Inflates a piece of a message, some kilobytes at a time.
     pub(in crate::protocol) fn decompress(
         &mut self,
-        mut input: &[u8],
+        input: &[u8],
         sink: &mut Sink<'_>,
     ) -> Result<(), ProtocolError> {
-        let mut buffer = [0; STEP_LEN];
+        with_step_buffer(|buffer| self.inflate(input, buffer, sink))
+    }
+
+    fn inflate(
+        &mut self,
+        mut input: &[u8],
+        buffer: &mut [u8],
+        sink: &mut Sink<'_>,
+    ) -> Result<(), ProtocolError> {
         let mut more = false;
         while !input.is_empty() || more {
             self.at_stream_end &= input.is_empty();
-            let step = self.step(input, &mut buffer, InflateFlush::NoFlush)?;
+            let step = self.step(input, buffer, InflateFlush::NoFlush)?;
             input = input.get(step.read..).unwrap_or_default();
             sink(buffer.get(..step.written).unwrap_or_default())?;
             if step.read == 0 && step.written == 0 {
@@ -241,6 +248,13 @@ fn give_back<T>(pool: &'static std::thread::LocalKey<RefCell<Vec<T>>>, state: T)
         pool.push(state);
     })
     .unwrap_or_default();
+}
+
+fn with_step_buffer<T>(step: impl FnOnce(&mut [u8]) -> T) -> T {
+    STEP.with_borrow_mut(|buffer| {
+        buffer.resize(STEP_LEN, 0);
+        step(buffer)
+    })
 }
 
 fn as_usize(count: u64) -> usize {

@@ -12,7 +12,7 @@ use crate::handshake::DeflateParameters;
 ///
 /// Two choices matter. *Private* states ([`private`](Self::private)) keep what was sent, so
 /// that a message can refer to earlier ones: small messages that are alike shrink most. Once
-/// used, they cost a connection some 370 KiB to compress and 50 KiB to inflate. *Shared* states
+/// used, they cost a connection some 420 KiB, most of it to compress. *Shared* states
 /// ([`shared`](Self::shared)) are lent to a message by the thread that handles it: a connection
 /// costs nothing while it is idle, and each message is compressed by itself.
 ///
