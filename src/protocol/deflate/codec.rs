@@ -95,7 +95,7 @@ impl Compressor {
             && let Some(mut state) = self.state.take()
         {
             state.reset();
-            give_back(&DEFLATE_POOL, (self.level, self.bits, state));
+            DEFLATE_POOL.with_borrow_mut(|pool| give_back(pool, (self.level, self.bits, state)));
         }
     }
 }
@@ -180,7 +180,7 @@ impl Decompressor {
             && let Some(mut state) = self.state.take()
         {
             state.reset(false);
-            give_back(&INFLATE_POOL, state);
+            INFLATE_POOL.with_borrow_mut(|pool| give_back(pool, state));
         }
         Ok(())
     }
@@ -229,11 +229,9 @@ fn new_inflate(bits: WindowBits) -> Box<InflateState> {
     Box::new(InflateState::new(false, bits.value()))
 }
 
-fn give_back<T>(pool: &'static std::thread::LocalKey<RefCell<Vec<T>>>, state: T) {
-    pool.with_borrow_mut(|pool| {
-        pool.truncate(POOL_LEN - 1);
-        pool.push(state);
-    });
+fn give_back<T>(pool: &mut Vec<T>, state: T) {
+    pool.truncate(POOL_LEN - 1);
+    pool.push(state);
 }
 
 fn as_usize(count: u64) -> usize {
