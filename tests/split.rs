@@ -129,7 +129,7 @@ fn a_reader_goes_on_while_another_thread_is_stuck_in_a_write() {
         let config = Config::default().close_timeout(None);
         let ((mut reader, writer), mut peer) = split(role, config);
         let stuck = start(move || writer.send(&vec![1; LEN]).map(|()| writer));
-        std::thread::sleep(millis(100));
+        peer.peek(&mut [0; 1]).unwrap(); // the write has begun: no pong comes before it
         // The peer talks, and reads nothing.
         let talk = start(move || {
             for n in 0..50_u8 {

@@ -213,8 +213,9 @@ impl DeflateParameters {
         // _Fail the WebSocket Connection_" -- RFC 7692 §7.1
         let client_bits = written.client_max_window_bits.unwrap_or(Some(WindowBits::MAX))?;
         let asked = self.server_no_context_takeover;
-        let met =
-            server_bits <= self.server_max_window_bits && (written.server_no_context_takeover || !asked);
+        let met = server_bits <= self.server_max_window_bits
+            && written.client_max_window_bits.is_none_or(|_| client_bits <= self.client_max_window_bits)
+            && (written.server_no_context_takeover || !asked);
         met.then_some(Self {
             server_no_context_takeover: written.server_no_context_takeover,
             client_no_context_takeover: written.client_no_context_takeover | self.client_no_context_takeover,

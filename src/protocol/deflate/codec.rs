@@ -98,7 +98,8 @@ impl Compressor {
             && let Some(mut state) = self.state.take()
         {
             state.reset();
-            give_back(&DEFLATE_POOL, (self.level, self.bits, state));
+            let state = (self.level, self.bits, state);
+            DEFLATE_POOL.try_with(|pool| give_back(pool, state)).unwrap_or_default();
         }
     }
 }
@@ -186,7 +187,7 @@ impl Decompressor {
             && let Some(mut state) = self.state.take()
         {
             state.reset(false);
-            give_back(&INFLATE_POOL, state);
+            INFLATE_POOL.try_with(|pool| give_back(pool, state)).unwrap_or_default();
         }
         Ok(())
     }
@@ -240,21 +241,21 @@ fn new_inflate(bits: WindowBits) -> Box<InflateState> {
     Box::new(InflateState::new(false, bits.value()))
 }
 
-fn give_back<T>(pool: &'static std::thread::LocalKey<RefCell<Vec<T>>>, state: T) {
-    // Where the thread ends, its pool is gone, and so is the state.
-    pool.try_with(|pool| {
-        let Ok(mut pool) = pool.try_borrow_mut() else { return };
+/// Where the thread ends, its pool is gone, and so is the state.
+fn give_back<T>(pool: &RefCell<Vec<T>>, state: T) {
+    if let Ok(mut pool) = pool.try_borrow_mut() {
         pool.truncate(POOL_LEN - 1);
         pool.push(state);
-    })
-    .unwrap_or_default();
+    }
 }
 
+/// Lends the thread's buffer; where the thread ends, one of its own.
 fn with_step_buffer<T>(step: impl FnOnce(&mut [u8]) -> T) -> T {
-    STEP.with_borrow_mut(|buffer| {
-        buffer.resize(STEP_LEN, 0);
-        step(buffer)
-    })
+    let mut buffer = STEP.try_with(RefCell::take).unwrap_or_default();
+    buffer.resize(STEP_LEN, 0);
+    let result = step(&mut buffer);
+    STEP.try_with(|kept| kept.replace(buffer)).unwrap_or_default();
+    result
 }
 
 fn as_usize(count: u64) -> usize {
