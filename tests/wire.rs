@@ -659,7 +659,7 @@ fn a_client_refuses_what_opens_no_connection() {
         (with("Sec-WebSocket-Accept: again"), ResponseError::InvalidAccept),
         (with("Sec-WebSocket-Protocol: other"), ResponseError::UnofferedSubprotocol),
         (with("Sec-WebSocket-Protocol: chat, chat"), ResponseError::UnofferedSubprotocol),
-        (with("Sec-WebSocket-Extensions: permessage-deflate"), ResponseError::UnofferedExtension),
+        (with("Sec-WebSocket-Extensions: permessage-bzip2"), ResponseError::UnofferedExtension),
         (with("Sec-WebSocket-Extensions: x;"), ResponseError::UnofferedExtension),
     ] {
         assert_eq!(client_error(&response), expected, "{response}");

@@ -17,7 +17,7 @@ fn all_of(frames: &[Vec<u8>]) -> Vec<u8> {
 fn s6_2_rsv1_means_nothing_where_it_was_not_agreed_on() {
     for role in ROLES {
         for first in [DEFLATED_TEXT, DEFLATED_BINARY, FIRST_TEXT | RSV1, PING | RSV1, MIDDLE | RSV1] {
-            assert_fails(role, frame(role, first, HELLO), ProtocolError::CompressedUnasked, 1002);
+            assert_fails(role, frame(role, first, HELLO), ProtocolError::UnexpectedRsv1, 1002);
         }
     }
 }
