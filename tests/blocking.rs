@@ -848,3 +848,29 @@ fn a_message_writer_that_fails_ends_the_connection() {
         assert!(matches!(ws.recv(), Err(Error::Timeout(Wait::Write))));
     }
 }
+
+#[cfg(feature = "deflate")]
+#[test]
+fn a_compressed_message_is_written_and_read_piece_by_piece() {
+    let (listener, address) = listen();
+    let text = "the same again and again, ünd äll of it: ".repeat(40_000);
+    let expected = text.clone();
+    let server = start(move || {
+        let mut ws = talkback::accept(listener.accept().unwrap().0).unwrap();
+        assert!(ws.deflate().is_some());
+        let mut got = String::new();
+        ws.recv_reader().unwrap().unwrap().read_to_string(&mut got).unwrap();
+        assert_eq!(got, expected);
+        ws.send(&got).unwrap();
+        assert_eq!(ws.recv().unwrap(), None);
+    });
+    let mut ws = talkback::connect(&format!("ws://{address}/")).unwrap();
+    assert!(ws.deflate().is_some());
+    let mut writer = ws.writer(MessageKind::Text);
+    writer.write_all(text.as_bytes()).unwrap();
+    writer.finish().unwrap();
+    assert_eq!(ws.recv().unwrap(), Some(Message::Text(text)));
+    ws.close(None).unwrap();
+    assert_eq!(ws.recv().unwrap(), None);
+    server.end();
+}

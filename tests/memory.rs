@@ -452,3 +452,27 @@ fn the_memory_budget_holds_under_attack() {
         }
     }
 }
+
+#[cfg(unix)]
+#[test]
+fn a_blocking_connection_holds_no_buffer_while_its_peer_is_silent() {
+    use std::io::Write;
+    use std::os::unix::net::UnixStream;
+    use std::time::Duration;
+    use talkback::WebSocket;
+
+    let _alone = alone();
+    let (mut peer, stream) = UnixStream::pair().unwrap();
+    let millis = |count| Some(Duration::from_millis(count));
+    let config = Config::default().ping_interval(millis(50)).idle_timeout(None);
+    let mut ws = WebSocket::from_stream(stream, Role::Server, config);
+    let before = held();
+    for after_silence in [false, true] {
+        peer.write_all(&frame(Role::Server, TEXT, "sixteen bytes it")).unwrap();
+        ws.recv().unwrap().unwrap();
+        assert_eq!(grown(before) >= 4 * KIB, !after_silence);
+        ws.set_recv_timeout(millis(300));
+        assert!(ws.recv().unwrap_err().is_retryable());
+        assert!(grown(before) < KIB, "{}", grown(before));
+    }
+}

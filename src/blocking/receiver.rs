@@ -1,6 +1,6 @@
 //! Receiving: what a whole connection and a split-off reader have in common.
 
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
 use std::net::Shutdown;
 use std::time::{Duration, Instant};
 
@@ -22,6 +22,8 @@ pub(super) struct Receiver {
     /// When a read first began after `close_timeout`.
     close_overdue: Option<Instant>,
     recv_timeout: Option<Duration>,
+    /// Whether the peer was silent for `ping_interval`.
+    idle: bool,
     /// What the stream's read timeout was set to last; `None`: not yet.
     armed: Option<Option<Duration>>,
     peer_close: Option<CloseFrame>,
@@ -40,6 +42,7 @@ impl Receiver {
             close_timeout: config.close_timeout,
             close_overdue: None,
             recv_timeout: None,
+            idle: false,
             armed: None,
             peer_close: None,
             failure: None,
@@ -183,10 +186,10 @@ impl Receiver {
         let start = Instant::now();
         self.check_overdue(link, start, deadline)?;
         let armed = self.arm(link, start, deadline)?;
-        match link.read(self.inbound.spare()) {
+        match self.read_into_inbound(link) {
             Ok(0) => Err(Error::Disconnected),
-            Ok(len) => {
-                self.inbound.received(len);
+            Ok(_) => {
+                self.idle = false;
                 self.keepalive.handle_input(Instant::now());
                 Ok(())
             }
@@ -194,6 +197,22 @@ impl Receiver {
             Err(error) if is_wait(&error) => self.handle_wait(link, start, armed, deadline),
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// Reads once. A connection that has fallen silent holds no buffer while it waits: what
+    /// ends the silence is read by way of the stack.
+    fn read_into_inbound(&mut self, link: &mut dyn Link) -> io::Result<usize> {
+        if !self.idle {
+            let len = link.read(self.inbound.spare())?;
+            self.inbound.received(len);
+            return Ok(len);
+        }
+        self.inbound.release();
+        link.with_outbound(&mut |outbound| outbound.release());
+        let mut small = [0; 256];
+        let len = link.read(&mut small)?;
+        self.inbound.receive(small.get(..len).unwrap_or_default());
+        Ok(len)
     }
 
     /// Ends the wait for a peer that never stops sending, so that no read times out.
@@ -256,7 +275,7 @@ impl Receiver {
             Some(Beat::Ping) => {
                 // Where it can't be queued, output waits, or a close: that serves as well.
                 link.with_outbound(&mut |outbound| outbound.ping(b"").unwrap_or_default());
-                self.inbound.release();
+                self.idle = true;
                 Ok(())
             }
             Some(Beat::CloseUnanswered) => Err(Error::Timeout(Wait::Close)),

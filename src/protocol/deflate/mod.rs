@@ -16,6 +16,14 @@ use crate::handshake::DeflateParameters;
 /// ([`shared`](Self::shared)) are lent to a message by the thread that handles it: a connection
 /// costs nothing while it is idle, and each message is compressed by itself.
 ///
+/// | heap of a connection, windows of 32 KiB | shared | private |
+/// |---|---|---|
+/// | compression agreed on, not used yet | as without | as without |
+/// | after one message of 1 KiB each way | 2 KB | 430 KB |
+///
+/// Smaller windows make private states smaller. The package `benches` in the repository measures
+/// time and bytes a message at each level.
+///
 /// ```
 /// use talkback::protocol::{Config, Deflate};
 ///
