@@ -83,6 +83,7 @@ pub(super) struct HeadScanner {
     /// How many bytes were looked at; never goes back.
     scanned_len: usize,
     header_count: usize,
+    failed: Option<HttpError>,
     #[cfg(test)]
     step_count: usize,
 }
@@ -104,26 +105,40 @@ impl HeadScanner {
             after_carriage_return: false,
             scanned_len: 0,
             header_count: 0,
+            failed: None,
             #[cfg(test)]
             step_count: 0,
         }
     }
 
-    /// The same limits, before the first byte of another head.
-    pub(super) const fn restart(&mut self) {
-        *self = Self::new(self.limits, self.start);
-    }
-
-    /// How many header fields have begun.
-    pub(super) const fn header_count(&self) -> usize {
-        self.header_count
+    /// Looks on, and has `parse` read the head, with its count of fields, once it is whole; begins anew
+    /// behind it. After an error it says the same again.
+    pub(super) fn decode<H>(
+        &mut self,
+        received: &[u8],
+        parse: impl FnOnce(&[u8], usize) -> Result<H, HttpError>,
+    ) -> Result<Option<(H, usize)>, HttpError> {
+        if let Some(error) = self.failed {
+            return Err(error);
+        }
+        let decoded = self.find(received).and_then(|found| {
+            let Some(head_len) = found else { return Ok(None) };
+            let head = received.get(..head_len).unwrap_or_default();
+            Ok(Some((parse(head, self.header_count)?, head_len)))
+        });
+        match &decoded {
+            Ok(Some(_)) => *self = Self::new(self.limits, self.start),
+            Ok(None) => {}
+            Err(error) => self.failed = Some(*error),
+        }
+        decoded
     }
 
     /// Looks at those bytes of `received` that it has not seen; `received` is everything since the head's
     /// start.
     ///
     /// Some(length of the head) as soon as its last byte is there, None before.
-    pub(super) fn find(&mut self, received: &[u8]) -> Result<Option<usize>, HttpError> {
+    fn find(&mut self, received: &[u8]) -> Result<Option<usize>, HttpError> {
         for &byte in received.get(self.scanned_len..).unwrap_or_default() {
             self.step(byte)?;
             self.scanned_len += 1;
@@ -304,7 +319,7 @@ mod tests {
         let mut scanner = HeadScanner::request(HeadLimits::default());
         let received = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n\x82\x00\n\n";
         assert_eq!(scanner.find(received), Ok(Some(received.len() - 4)));
-        assert_eq!(scanner.header_count(), 1);
+        assert_eq!(scanner.header_count, 1);
     }
 
     #[test]

@@ -174,14 +174,13 @@ fn host(headers: &Headers) -> Result<&str, HttpError> {
 #[derive(Debug, Clone)]
 pub struct RequestDecoder {
     scanner: HeadScanner,
-    failed: Option<HttpError>,
 }
 
 impl RequestDecoder {
     /// A decoder that has seen nothing.
     #[must_use]
     pub const fn new(limits: HeadLimits) -> Self {
-        Self { scanner: HeadScanner::request(limits), failed: None }
+        Self { scanner: HeadScanner::request(limits) }
     }
 
     /// Looks at what is new in `received`, which is everything since the request's start, and reads the
@@ -204,22 +203,6 @@ impl RequestDecoder {
     ///   not clear.
     /// - The others: not the syntax of RFC 9112.
     pub fn decode(&mut self, received: &[u8]) -> Result<Option<(Request, usize)>, HttpError> {
-        if let Some(error) = self.failed {
-            return Err(error);
-        }
-        let decoded = self.advance(received);
-        match &decoded {
-            Ok(Some(_)) => self.scanner.restart(),
-            Ok(None) => {}
-            Err(error) => self.failed = Some(*error),
-        }
-        decoded
-    }
-
-    fn advance(&mut self, received: &[u8]) -> Result<Option<(Request, usize)>, HttpError> {
-        let Some(head_len) = self.scanner.find(received)? else { return Ok(None) };
-        let head = received.get(..head_len).unwrap_or_default();
-        let request = Request::parse(head, self.scanner.header_count())?;
-        Ok(Some((request, head_len)))
+        self.scanner.decode(received, Request::parse)
     }
 }

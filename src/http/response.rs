@@ -218,14 +218,13 @@ fn is_framing(name: &str) -> bool {
 #[derive(Debug, Clone)]
 pub struct ResponseDecoder {
     scanner: HeadScanner,
-    failed: Option<HttpError>,
 }
 
 impl ResponseDecoder {
     /// A decoder that has seen nothing.
     #[must_use]
     pub const fn new(limits: HeadLimits) -> Self {
-        Self { scanner: HeadScanner::response(limits), failed: None }
+        Self { scanner: HeadScanner::response(limits) }
     }
 
     /// Looks at what is new in `received`, which is everything since the response's start, and reads the head
@@ -244,22 +243,6 @@ impl ResponseDecoder {
     ///   not clear.
     /// - The others: not the syntax of RFC 9112.
     pub fn decode(&mut self, received: &[u8]) -> Result<Option<(Response, usize)>, HttpError> {
-        if let Some(error) = self.failed {
-            return Err(error);
-        }
-        let decoded = self.advance(received);
-        match &decoded {
-            Ok(Some(_)) => self.scanner.restart(),
-            Ok(None) => {}
-            Err(error) => self.failed = Some(*error),
-        }
-        decoded
-    }
-
-    fn advance(&mut self, received: &[u8]) -> Result<Option<(Response, usize)>, HttpError> {
-        let Some(head_len) = self.scanner.find(received)? else { return Ok(None) };
-        let head = received.get(..head_len).unwrap_or_default();
-        let response = Response::parse(head, self.scanner.header_count())?;
-        Ok(Some((response, head_len)))
+        self.scanner.decode(received, Response::parse)
     }
 }
