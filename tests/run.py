@@ -163,11 +163,11 @@ def cargo(name, *arguments, count=gate, **environment):
     return Step(name, ["cargo", *arguments], count, environment=environment)
 
 
-def crate_steps():
+def crate_steps(quick):
     """The crate by itself: one cargo at a time, they share the target folder's lock."""
     names = " ".join(DEPENDENCIES)
     tree = "cargo tree --locked --edges normal --depth 1 --prefix none --format '{lib}'"
-    return [
+    steps = [
         cargo("format", "fmt", "--all", "--check", "--", "--color=never"),
         cargo("format of fuzz", "fmt", "--manifest-path", "fuzz/Cargo.toml", "--check", "--", "--color=never"),
         Step("dependencies", ["bash", "-c", f"diff <(printf '%s\\n' talkback {names} | sort) <({tree} | sort)"]),
@@ -176,8 +176,10 @@ def crate_steps():
           for name, features in (("no feature", []), ("deflate alone", ["--features", "deflate"]), ("simd alone", ["--features", "simd"]))),
         cargo("documentation", "doc", "--locked", "--no-deps", RUSTDOCFLAGS="-D warnings"),
         cargo("tests", "test", "--locked", "--no-fail-fast", count=cargo_tests),
-        cargo("tests with no feature", "test", "--locked", "--no-fail-fast", "--no-default-features", count=cargo_tests),
     ]
+    if not quick:
+        steps.append(cargo("tests with no feature", "test", "--locked", "--no-fail-fast", "--no-default-features", count=cargo_tests))
+    return steps
 
 
 def setup_steps():
@@ -205,7 +207,7 @@ async def run_all(run, quick):
     """Every step, in the order that keeps both processors busy and the timing of tests honest."""
     async with asyncio.TaskGroup() as group:
         group.create_task(run.steps(*setup_steps()))
-        group.create_task(run.steps(*crate_steps()))
+        group.create_task(run.steps(*crate_steps(quick)))
     steps = example_steps(quick)
     if await run.step(cargo("examples", "build", "--release", "--locked", "--examples")):
         await run.steps(*steps)
