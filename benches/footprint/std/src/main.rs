@@ -1,0 +1,14 @@
+use std::net::TcpListener;
+use std::{env, io, thread};
+
+fn main() -> io::Result<()> {
+    let port = env::args().nth(1).unwrap_or_else(|| "9001".to_owned());
+    for stream in TcpListener::bind(format!("127.0.0.1:{port}"))?.incoming() {
+        thread::spawn(|| -> io::Result<()> {
+            let stream = stream?;
+            io::copy(&mut &stream, &mut &stream)?;
+            Ok(())
+        });
+    }
+    Ok(())
+}
