@@ -200,7 +200,7 @@ fn output_of_the_limit_is_taken_and_past_it_send_says_that_it_is_full() {
         assert_eq!(outbound.send(""), Err(full.clone()));
         assert_eq!(outbound.send_owned(vec![7; 9000]), Err(full.clone()));
         assert_eq!(outbound.send_fragment("", true), Err(full.clone()));
-        assert_eq!(outbound.lend("").map(drop), Err(full.clone()));
+        assert_eq!(send_with(outbound, "", &[]), Err(full.clone()));
         assert_eq!(outbound.ping(b""), Err(full.clone()));
         assert_eq!(outbound.pong(b""), Err(full));
         assert_eq!(outbound.output_len(), len + 2);
@@ -271,14 +271,7 @@ fn a_pong_that_waits_behind_a_lent_message_comes_behind_it() {
         let mut protocol = Protocol::new(Role::Server, config());
         protocol.outbound().send(&vec![1; 5000]).unwrap();
         protocol.outbound().answer(&Event::Ping(b"p"));
-        let mut bytes = Vec::new();
-        let mut lent = protocol.outbound().lend(&payload).unwrap();
-        for _ in 0..2 {
-            let piece: Vec<u8> = lent.output().flatten().copied().take(step).collect();
-            lent.sent(piece.len());
-            bytes.extend(piece);
-        }
-        drop(lent);
+        let mut bytes = send_with(protocol.outbound(), &payload, &[step, step]).unwrap();
         while protocol.output().next().is_some() {
             let piece: Vec<u8> = protocol.output().flatten().copied().take(step).collect();
             protocol.sent(piece.len());

@@ -114,10 +114,7 @@ fn send(side: &mut Side, message: &Message, way: &Way, wire: &mut Vec<u8>) -> Re
         Way::Owned => outbound.send_owned(message.clone()),
         Way::Prepared => outbound.send_prepared(&Prepared::new(message)),
         Way::Lent(taken) => {
-            let mut lent = outbound.lend(message)?;
-            let bytes: Vec<u8> = lent.output().flatten().copied().take(*taken).collect();
-            lent.sent(bytes.len());
-            wire.extend(bytes);
+            wire.extend(send_with(outbound, message, &[*taken])?);
             Ok(())
         }
         Way::Fragments(len) => {

@@ -120,10 +120,14 @@ impl Peer {
             How::Copied => outbound.send(&message),
             How::Owned => outbound.send_owned(message.clone()),
             How::Prepared => outbound.send_prepared(&Prepared::new(&message)),
-            How::Lent { written } => outbound.lend(&message).map(|mut lent| {
-                let len = copy(lent.output(), usize::from(*written), &mut self.wire);
-                lent.sent(len);
-            }),
+            How::Lent { written } => {
+                let mut left = usize::from(*written);
+                outbound.send_with(&message, |pieces| {
+                    let len = copy(pieces.iter().copied(), left, &mut self.wire);
+                    left -= len;
+                    Ok(len)
+                })
+            }
         };
         assert_eq!(sent.is_ok(), allowed, "{sent:?}");
         if allowed {

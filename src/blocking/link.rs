@@ -111,17 +111,13 @@ impl<S: Stream> Direct<S> {
     /// Sends a message behind what is queued; where the stream would block, the rest waits.
     pub(super) fn send(&mut self, message: MessageRef<'_>) -> Result<(), Error> {
         self.time_writes()?;
-        let mut lent = self.outbound.lend(message)?;
         self.unflushed = true;
-        while lent.output().next().is_some() {
-            match write_some(&mut self.stream, lent.output(), self.write_timeout) {
-                Ok(len) => lent.sent(len),
-                // Dropping `lent` queues the rest.
-                Err(error) if error.is_retryable() => return Ok(()),
-                Err(error) => return Err(error),
-            }
+        let Self { stream, outbound, write_timeout, .. } = self;
+        match outbound.send_with(message, |pieces| write_some(stream, pieces.iter().copied(), *write_timeout)) {
+            // The rest is queued.
+            Err(error) if error.is_retryable() => return Ok(()),
+            result => result?,
         }
-        drop(lent);
         match self.flush_stream() {
             // It is taken, and not to be sent again.
             Err(error) if error.is_retryable() => Ok(()),

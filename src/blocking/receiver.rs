@@ -60,6 +60,11 @@ impl Receiver {
 
     /// The next event; `None`: closed.
     pub(super) fn recv_event(&mut self, link: &mut dyn Link) -> Result<Option<Event<'_>>, Error> {
+        self.check()?;
+        if let Some(whole) = self.inbound.whole_message() {
+            let shown = self.inbound.show(whole);
+            return shown.map_err(|error| refuse(&mut self.failure, self.linger_timeout, link, error.into()));
+        }
         let deadline = self.recv_deadline();
         if !self.wait_for_event(link, deadline)? {
             return Ok(None);
@@ -83,6 +88,7 @@ impl Receiver {
 
     /// The next message; `None`: closed.
     pub(super) fn recv(&mut self, link: &mut dyn Link) -> Result<Option<Message>, Error> {
+        self.check()?;
         let deadline = self.recv_deadline();
         loop {
             if !self.wait_for_event(link, deadline)? {
@@ -135,7 +141,6 @@ impl Receiver {
 
     /// Waits until an event is ready; `false`: closed.
     fn wait_for_event(&mut self, link: &mut dyn Link, deadline: Option<Instant>) -> Result<bool, Error> {
-        self.check()?;
         loop {
             match self.inbound.poll_event() {
                 Ok(true) => return Ok(true),

@@ -348,7 +348,7 @@ impl Sink {
     {
         let mut writer = stream;
         while !self.output.is_empty() || !payload.is_empty() {
-            let slices = self.output.slices().chain((!payload.is_empty()).then_some(*payload));
+            let slices = self.output.slices_and([payload, &[]]);
             let timeout = match turn {
                 Turn::Reader => Some(READER_PATIENCE),
                 Turn::Writer => self.write_timeout,

@@ -9,6 +9,9 @@ pub const MAX_HEADER_LEN: usize = 14;
 /// The most payload bytes of a close, ping or pong (RFC 6455 §5.5).
 pub const MAX_CONTROL_LEN: usize = 125;
 
+/// Room that a header can be stored in with one instruction.
+pub(crate) const HEADER_ROOM: usize = 16;
+
 const FIN: u8 = 0x80;
 const RSV1: u8 = 0x40;
 const RSV2_AND_3: u8 = 0x30;
@@ -83,21 +86,60 @@ impl FrameHeader {
     /// Appends the header, with the length in its shortest form: 2 to 14 bytes.
     #[inline]
     pub fn encode(&self, out: &mut impl BufMut) {
+        out.put_slice(self.to_bytes().as_slice());
+    }
+
+    /// The header on the wire. It is put together in registers, and can be stored in one go.
+    #[inline]
+    pub(crate) fn to_bytes(self) -> HeaderBytes {
         let flag = |on: bool, bit: u8| if on { bit } else { 0 };
-        out.put_u8(flag(self.fin, FIN) | flag(self.rsv1, RSV1) | self.opcode.bits());
+        let first = flag(self.fin, FIN) | flag(self.rsv1, RSV1) | self.opcode.bits();
         let masked = flag(self.mask.is_some(), MASKED);
-        if let Some(len) = u8::try_from(self.payload_len).ok().filter(|&len| len < LEN_16) {
-            out.put_u8(masked | len);
-        } else if let Ok(len) = u16::try_from(self.payload_len) {
-            out.put_u8(masked | LEN_16);
-            out.put_u16(len);
+        let (key, key_len) = self.mask.map_or((0, 0), |MaskKey(key)| (u32::from_le_bytes(key), key.len()));
+        let start = |short_len: u8| u64::from(first) | u64::from(masked | short_len) << 8;
+        // Low bytes first, but the length is "in network byte order" -- RFC 6455 §5.2
+        let (bits, len) = if let Some(short) = self.short_len() {
+            (u128::from(start(short) | u64::from(key) << 16), 2)
+        } else if let Ok(long) = u16::try_from(self.payload_len) {
+            (u128::from(start(LEN_16) | u64::from(long.swap_bytes()) << 16 | u64::from(key) << 32), 4)
         } else {
-            out.put_u8(masked | LEN_64);
-            out.put_u64(self.payload_len);
-        }
-        if let Some(MaskKey(key)) = self.mask {
-            out.put_slice(&key);
-        }
+            let long = u128::from(self.payload_len.swap_bytes()) << 16;
+            (u128::from(start(LEN_64)) | long | u128::from(key) << 80, 10)
+        };
+        HeaderBytes { bytes: bits.to_le_bytes(), start: 0, end: len + key_len }
+    }
+
+    /// The payload's length, if it fits the header's second byte.
+    fn short_len(&self) -> Option<u8> {
+        u8::try_from(self.payload_len).ok().filter(|&len| len < LEN_16)
+    }
+}
+
+/// A header on the wire, or what is left of it.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct HeaderBytes {
+    pub(crate) bytes: [u8; HEADER_ROOM],
+    pub(crate) start: usize,
+    pub(crate) end: usize,
+}
+
+impl HeaderBytes {
+    #[inline]
+    pub(crate) fn as_slice(&self) -> &[u8] {
+        self.bytes.get(self.start..self.end).unwrap_or_default()
+    }
+
+    #[inline]
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.start == self.end
+    }
+
+    /// Forgets up to `len` bytes at the start; how many.
+    #[inline]
+    pub(crate) fn advance(&mut self, len: usize) -> usize {
+        let len = len.min(self.end - self.start);
+        self.start += len;
+        len
     }
 }
 

@@ -1,13 +1,18 @@
-//! The receive window: bytes that have come and are not decoded yet.
+//! Bytes in one piece: those that have come and are not decoded yet (the receive window), or
+//! those that wait to be sent.
+
+use bytes::{Buf, Bytes};
 
 /// What a window begins with: room for a read of some small messages.
 const INITIAL_LEN: usize = 4 * 1024;
 
-/// A buffer that is read into again and again, and holds nothing until it is asked for room.
+/// A buffer that is filled at its end again and again, and holds nothing until it is asked for
+/// room.
 ///
-/// All of `bytes` is always initialised, so that no read has to fill it with zeros first.
+/// All of `bytes` is always initialised, so that nothing has to be filled with zeros before it
+/// is read into, or masked into.
 #[derive(Debug, Default)]
-pub(super) struct Window {
+pub(super) struct Buffer {
     bytes: Vec<u8>,
     /// What is filled and not consumed; `start <= end <= bytes.len()`.
     start: usize,
@@ -16,7 +21,7 @@ pub(super) struct Window {
     was_filled: bool,
 }
 
-impl Window {
+impl Buffer {
     pub(super) const fn is_empty(&self) -> bool {
         self.start == self.end
     }
@@ -37,17 +42,53 @@ impl Window {
         self.bytes.get(..self.end).unwrap_or_default()
     }
 
-    /// Room to read into, at the end. It grows, twofold up to `max_len`, while reads fill
-    /// it; it is empty only while `max_len` bytes wait to be decoded.
-    pub(super) fn spare(&mut self, max_len: usize) -> &mut [u8] {
-        self.compact();
-        let first_len = INITIAL_LEN.min(max_len);
-        let small = self.bytes.len() < first_len || self.end == self.bytes.len();
-        if small || core::mem::take(&mut self.was_filled) {
-            let grown = (self.bytes.len() * 2).clamp(first_len, max_len);
-            self.bytes.resize(grown.max(self.end), 0);
+    /// What is not consumed.
+    #[inline]
+    pub(super) fn unconsumed(&self) -> &[u8] {
+        self.bytes.get(self.start..self.end).unwrap_or_default()
+    }
+
+    /// Says that the first `len` bytes of that are done with.
+    #[inline]
+    pub(super) fn consume(&mut self, len: usize) {
+        self.start = self.start.saturating_add(len).min(self.end);
+        if self.start == self.end {
+            (self.start, self.end) = (0, 0);
+        }
+    }
+
+    /// Room for `len` bytes or more, at the end.
+    #[inline]
+    pub(super) fn room(&mut self, len: usize) -> &mut [u8] {
+        if self.bytes.len() - self.end < len {
+            self.grow(len);
         }
         self.bytes.get_mut(self.end..).unwrap_or_default()
+    }
+
+    #[cold]
+    fn grow(&mut self, len: usize) {
+        if self.bytes.is_empty() && len > INITIAL_LEN {
+            self.bytes = vec![0; len]; // may be zero already, fresh from the system
+        } else {
+            self.bytes.truncate(self.end);
+            self.bytes.reserve(len);
+            self.bytes.resize(self.bytes.capacity(), 0);
+        }
+    }
+
+    /// Room to read up to `wanted` bytes into, at the end. There may be less: it grows twofold,
+    /// while reads fill it.
+    pub(super) fn spare(&mut self, wanted: usize) -> &mut [u8] {
+        self.compact();
+        let needed = self.end.saturating_add(wanted);
+        let small = self.bytes.len() < INITIAL_LEN.min(needed) || self.end == self.bytes.len();
+        if (core::mem::take(&mut self.was_filled) || small) && self.bytes.len() < needed {
+            let grown = (self.bytes.len() * 2).max(INITIAL_LEN).min(needed);
+            self.bytes.resize(grown, 0);
+        }
+        let end = self.bytes.len().min(needed);
+        self.bytes.get_mut(self.end..end).unwrap_or_default()
     }
 
     /// What there is of that room without moving anything.
@@ -56,6 +97,7 @@ impl Window {
     }
 
     /// Says that `len` bytes of the room were filled.
+    #[inline]
     pub(super) fn fill(&mut self, len: usize) {
         self.end = self.end.saturating_add(len).min(self.bytes.len());
         self.was_filled = self.end == self.bytes.len();
@@ -63,9 +105,30 @@ impl Window {
 
     /// Copies `bytes` to the end, whatever the length. Moves nothing.
     pub(super) fn push(&mut self, bytes: &[u8]) {
+        self.append(|vec| vec.extend_from_slice(bytes));
+    }
+
+    /// Lets `append` append to what was filled.
+    pub(super) fn append<R>(&mut self, append: impl FnOnce(&mut Vec<u8>) -> R) -> R {
         self.bytes.truncate(self.end);
-        self.bytes.extend_from_slice(bytes);
+        let result = append(&mut self.bytes);
         self.end = self.bytes.len();
+        self.start = self.start.min(self.end);
+        result
+    }
+
+    /// How much memory it has.
+    pub(super) const fn capacity(&self) -> usize {
+        self.bytes.capacity()
+    }
+
+    /// What is not consumed, without a copy.
+    pub(super) fn into_bytes(self) -> Bytes {
+        let Self { mut bytes, start, end, .. } = self;
+        bytes.truncate(end);
+        let mut bytes = Bytes::from(bytes);
+        bytes.advance(start);
+        bytes
     }
 
     /// Drops all that is not consumed.
@@ -97,7 +160,7 @@ mod tests {
 
     #[test]
     fn grows_while_reads_fill_it_and_no_further() {
-        let mut window = Window::default();
+        let mut window = Buffer::default();
         for expected in [4096, 8192, 10_000, 10_000] {
             let room = window.spare(10_000).len();
             assert_eq!(room, expected);
@@ -106,30 +169,32 @@ mod tests {
         }
         window.spare(10_000);
         window.fill(1);
-        assert_eq!(window.spare(10_000).len(), 9_999);
+        assert_eq!(window.spare(9_999).len(), 9_999);
+        assert_eq!(window.spare(20_000).len(), 9_999); // the last read didn't fill it
+        assert_eq!(window.spare(100).len(), 100);
     }
 
     #[test]
-    fn is_full_only_while_nothing_is_consumed() {
-        let mut window = Window::default();
+    fn has_room_again_when_something_is_consumed() {
+        let mut window = Buffer::default();
         let room = window.spare(16).len();
         window.fill(room);
-        assert!(window.spare(16).is_empty());
+        assert!(window.spare(0).is_empty());
         *window.decode().1 += 3;
-        assert_eq!(window.spare(16).len(), 3);
+        assert_eq!(window.spare(3).len(), 3);
     }
 
     #[test]
     fn a_push_does_not_make_the_room_small() {
-        let mut window = Window::default();
+        let mut window = Buffer::default();
         window.push(b"abc");
-        assert_eq!(window.spare(10_000).len(), INITIAL_LEN - 3);
+        assert_eq!(window.spare(9_997).len(), INITIAL_LEN - 3);
         assert_eq!(window.filled(), b"abc");
     }
 
     #[test]
     fn released_only_when_empty() {
-        let mut window = Window::default();
+        let mut window = Buffer::default();
         window.push(b"abc");
         window.release();
         assert_eq!((window.len(), window.filled()), (3, &b"abc"[..]));

@@ -8,8 +8,8 @@ use crate::frame::{MAX_CONTROL_LEN, MAX_HEADER_LEN};
 const KIB: usize = 1024;
 const MIB: usize = 1024 * KIB;
 
-/// The most bytes a receive window grows to.
-pub(super) const MAX_WINDOW_LEN: usize = 64 * KIB;
+/// The most bytes a receive window grows to, for large frames.
+pub(super) const MAX_WINDOW_LEN: usize = 256 * KIB;
 /// The least that a receive window may grow to. A control frame is taken when it is there
 /// whole: in less, it would wait for ever for room to come.
 const MIN_WINDOW_LEN: usize = MAX_HEADER_LEN + MAX_CONTROL_LEN;

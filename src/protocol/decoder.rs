@@ -17,9 +17,9 @@ use super::{Config, Event, Message, MessageKind, MessageRef, ProtocolError, Role
 use crate::frame::{CloseFrame, FrameHeader, OpCode, Utf8Decoder, apply_mask, check_utf8};
 use crate::handshake::DeflateParameters;
 
-/// The least that must have come of a message, and the least that must be missing of its
-/// frame, for a read straight into its buffer.
-const MIN_DIRECT_LEN: usize = 64 * 1024;
+/// How much of a payload is gathered at a time: it is still in the nearest cache when its mask is
+/// off, to be checked and copied.
+const GATHERED_LEN: usize = 16 * 1024;
 /// How much of a compressed payload is inflated at a time where a message is given out in
 /// parts: at a ratio of 1 to 1,032 at most, that makes some 64 KiB.
 const PART_LEN: usize = 64;
@@ -44,11 +44,20 @@ pub(super) enum Ready {
     End,
 }
 
+/// Where a message lies in the input, unmasked. Its text is not checked yet.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct WholeMessage {
+    kind: MessageKind,
+    start: usize,
+    end: usize,
+}
+
 /// How the caller wants a message that begins now.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Delivery {
-    /// In one piece.
-    Whole,
+    /// In one piece. A binary message in one frame of at most so many bytes, its header counted,
+    /// is left in the input until all of it is there.
+    Whole { waiting_len: usize },
     /// As it comes, in pieces of at most this many bytes.
     Parts(usize),
 }
@@ -66,6 +75,8 @@ pub(super) struct Decoder {
     /// Inflates compressed messages, where that was agreed on.
     inflate: Option<Decompressor>,
     payload: Option<Payload>,
+    /// How long the last frame was, its header counted; or the one that is left in the input.
+    frame_len: usize,
     message: Option<Progress>,
     /// Checks the text of a message that doesn't come in one piece.
     text: Utf8Decoder,
@@ -86,6 +97,7 @@ impl Decoder {
             limits: Limits::new(config),
             inflate: None,
             payload: None,
+            frame_len: 0,
             message: None,
             text: Utf8Decoder::default(),
             gathering: None,
@@ -108,9 +120,37 @@ impl Decoder {
         self.error.as_ref()
     }
 
+    /// The common case in one go: a message that is not compressed, in one frame, all of which
+    /// lies at `at`, its mask taken off. `None`: anything else, also what is wrong, and nothing
+    /// has happened; [`advance`](Self::advance) sees to it.
+    #[inline]
+    pub(super) fn whole_message(&mut self, input: &mut [u8], at: &mut usize) -> Option<WholeMessage> {
+        let under_way = self.message.is_some() || self.gathering_shown;
+        if under_way || self.closed || self.error.is_some() {
+            return None;
+        }
+        let rest = input.get_mut(*at..)?;
+        let (header, header_len) = FrameHeader::decode(rest).ok()??;
+        let kind = MessageKind::of(header.opcode)?;
+        let masked = self.role == Role::Server;
+        let plain = header.fin && !header.rsv1 && header.mask.is_some() == masked;
+        if !plain || !self.limits.allow_whole(header.payload_len) {
+            return None;
+        }
+        let end = header_len.checked_add(usize::try_from(header.payload_len).ok()?)?;
+        let payload = rest.get_mut(header_len..end)?;
+        if let Some(key) = header.mask {
+            apply_mask(payload, key, 0);
+        }
+        let start = *at + header_len;
+        *at += end;
+        self.frame_len = end;
+        Some(WholeMessage { kind, start, end: *at })
+    }
+
     /// Decodes `input` from `at` on, until there is something to hand out. `None`: all that
     /// can be decoded is; what is left at `at` is less than a header or a control frame.
-    #[inline]
+    #[inline(never)]
     pub(super) fn advance(
         &mut self,
         input: &mut [u8],
@@ -172,7 +212,7 @@ impl Decoder {
                 self.given += left.min(max_len);
                 return Some(Step::Ready(Ready::Inflated(start..self.given)));
             }
-            (Delivery::Whole, _) | (_, 0) => {
+            (Delivery::Whole { .. }, _) | (_, 0) => {
                 gathering.clear();
                 self.given = 0;
             }
@@ -210,12 +250,30 @@ impl Decoder {
         if header.opcode.is_control() {
             return self.control_step(&header, header_len, rest, at);
         }
+        self.frame_len = usize::try_from(header.payload_len).unwrap_or(usize::MAX).saturating_add(header_len);
+        if self.waits(&header, rest.len(), delivery) {
+            return Ok(Step::NeedsMore);
+        }
         let started = self.begin_frame(&header, delivery)?;
         *at += header_len;
         Ok(match (started, delivery) {
             (Some(kind), Delivery::Parts(_)) => Step::Ready(Ready::Start(kind)),
             _ => Step::Continue,
         })
+    }
+
+    /// Whether a frame is to be left where it is until all of it has come, which saves a copy.
+    /// Text is not: what is wrong in it is to be found as it comes.
+    fn waits(&self, header: &FrameHeader, came: usize, delivery: Delivery) -> bool {
+        let Delivery::Whole { waiting_len } = delivery else { return false };
+        let whole_message = header.fin && header.opcode == OpCode::Binary && self.message.is_none();
+        let plain = whole_message && !header.rsv1 && self.limits.allow_whole(header.payload_len);
+        plain && came < self.frame_len && self.frame_len <= waiting_len
+    }
+
+    /// How many bytes are expected next: the rest of a payload, or a frame like the last one.
+    pub(super) fn expected_len(&self) -> usize {
+        self.payload.as_ref().map_or(self.frame_len, Payload::left)
     }
 
     fn check_header(&self, header: &FrameHeader) -> Result<(), ProtocolError> {
@@ -274,7 +332,7 @@ impl Decoder {
         delivery: Delivery,
     ) -> Result<Option<MessageKind>, ProtocolError> {
         let stage = match delivery {
-            Delivery::Whole => Stage::Gathering,
+            Delivery::Whole { .. } => Stage::Gathering,
             Delivery::Parts(_) => Stage::InParts,
         };
         let started = Progress::begin(header, self.message.as_ref(), stage)?;
@@ -309,8 +367,13 @@ impl Decoder {
         if len == 0 && left > 0 {
             return Ok(Step::NeedsMore);
         }
+        let whole = payload.is_untaken() && progress.fragment_count == 1 && progress.len == as_u64(len);
+        let whole = whole && payload.ends_message() && !progress.compressed;
+        if progress.stage == Stage::Gathering && !whole {
+            len = len.min(GATHERED_LEN);
+        }
         let piece = rest.get_mut(..len).unwrap_or_default();
-        let whole = payload.take(piece) && progress.fragment_count == 1 && progress.len == as_u64(len);
+        payload.take(piece);
         let range = *at..*at + len;
         *at = range.end;
         let last = payload.is_last();
@@ -318,9 +381,12 @@ impl Decoder {
             self.payload = None;
         }
         match progress.stage {
-            Stage::Gathering if whole && last && !progress.compressed => {
+            Stage::Gathering if whole => {
                 let kind = progress.kind;
                 self.message = None;
+                if self.gathering.as_ref().is_some_and(|gathering| gathering.is_large()) {
+                    self.gathering = None;
+                }
                 Ok(Step::Ready(Ready::Message(kind, range)))
             }
             Stage::Gathering => self.gather(piece, last),
@@ -396,30 +462,51 @@ impl Decoder {
         let (payload, progress) = (self.payload.as_ref()?, self.message.as_ref()?);
         let left = payload.left();
         let plain = !progress.compressed && progress.stage == Stage::Gathering;
-        let binary = plain && progress.kind == MessageKind::Binary;
-        let gathering = self.gathering.as_mut()?;
-        let large = left.min(gathering.filled_len()) >= MIN_DIRECT_LEN;
-        (binary && large && self.error.is_none()).then(|| gathering.spare(left))
+        let binary = plain && progress.kind == MessageKind::Binary && self.error.is_none();
+        self.gathering.as_mut().filter(|_| binary)?.spare(left)
     }
 
-    /// Says that `len` bytes of the room were filled.
-    pub(super) fn direct_fill(&mut self, len: usize) {
+    /// Says that `len` bytes of the room were filled; the length of the message if it ends there.
+    pub(super) fn direct_fill(&mut self, len: usize) -> Option<usize> {
         let (Some(payload), Some(progress), Some(gathering)) =
             (&mut self.payload, &mut self.message, &mut self.gathering)
         else {
-            return;
+            return None;
         };
         payload.take(gathering.fill(len));
-        if payload.is_last() {
+        let last = payload.is_last();
+        if last {
             progress.finish();
         }
         if payload.is_complete() {
             self.payload = None;
         }
+        last.then_some(gathering.filled_len())
+    }
+
+    /// A whole message, as an event that borrows.
+    #[inline]
+    pub(super) fn message<'a>(
+        &mut self,
+        input: &'a [u8],
+        whole: WholeMessage,
+    ) -> Result<Option<Event<'a>>, ProtocolError> {
+        let payload = input.get(whole.start..whole.end).unwrap_or_default();
+        match whole.kind {
+            MessageKind::Binary => Ok(Some(Event::Binary(payload))),
+            MessageKind::Text => match check_utf8(payload) {
+                Ok(text) => Ok(Some(Event::Text(text))),
+                Err(error) => Err(self.fail(error.into())),
+            },
+        }
+    }
+
+    #[cold]
+    fn fail(&mut self, error: ProtocolError) -> ProtocolError {
+        self.error.insert(error).clone()
     }
 
     /// What is ready, as an event that borrows; `None` of the parts of a message.
-    #[inline]
     pub(super) fn event<'a>(
         &'a mut self,
         input: &'a [u8],
@@ -427,11 +514,9 @@ impl Decoder {
     ) -> Result<Option<Event<'a>>, ProtocolError> {
         let bytes = |range| input.get(range).unwrap_or_default();
         Ok(Some(match ready {
-            Ready::Message(MessageKind::Text, range) => match check_utf8(bytes(range)) {
-                Ok(text) => Event::Text(text),
-                Err(error) => return Err(self.error.insert(error.into()).clone()),
-            },
-            Ready::Message(MessageKind::Binary, range) => Event::Binary(bytes(range)),
+            Ready::Message(kind, Range { start, end }) => {
+                return self.message(input, WholeMessage { kind, start, end });
+            }
             Ready::Gathered(kind) => match self.show_gathered(kind) {
                 MessageRef::Text(text) => Event::Text(text),
                 MessageRef::Binary(bytes) => Event::Binary(bytes),

@@ -2,10 +2,14 @@
 
 use super::{Message, MessageKind, MessageRef};
 
-/// Capacity that is kept for the next message; more is given back.
-const KEPT_LEN: usize = 4 * 1024;
-/// Less room than this for a direct read is extended.
-const MIN_SPARE_LEN: usize = 32 * 1024;
+/// Capacity that is kept though the next message did without it; more is given back.
+const KEPT_LEN: usize = 256 * 1024;
+/// The least room for a direct read that is worth one.
+const MIN_SPARE_LEN: usize = 16 * 1024;
+/// The most that is read at a time: what was read is still in the cache when its mask is taken off.
+const MAX_SPARE_LEN: usize = 256 * 1024;
+/// How many bytes must have come before there is room for as many more.
+const MIN_DOUBLED_LEN: usize = 64 * 1024;
 
 /// The message being gathered, in the buffer that it will be delivered in.
 ///
@@ -14,7 +18,7 @@ const MIN_SPARE_LEN: usize = 32 * 1024;
 #[derive(Debug, Default)]
 pub(super) struct Gathering {
     text: String,
-    /// The bytes; after `filled` there may be room that a read has not filled yet.
+    /// The bytes; after `filled` there is room that has been filled before, or never.
     bytes: Vec<u8>,
     filled: usize,
 }
@@ -30,12 +34,17 @@ impl Gathering {
     }
 
     pub(super) fn push_bytes(&mut self, bytes: &[u8], max_len: usize) {
-        self.bytes.truncate(self.filled);
-        reserve(self.bytes.capacity(), self.filled + bytes.len(), max_len, |len| {
-            self.bytes.reserve_exact(len.saturating_sub(self.filled));
-        });
-        self.bytes.extend_from_slice(bytes);
-        self.filled = self.bytes.len();
+        let end = self.filled + bytes.len();
+        if let Some(room) = self.bytes.get_mut(self.filled..end) {
+            room.copy_from_slice(bytes);
+        } else {
+            self.bytes.truncate(self.filled);
+            reserve(self.bytes.capacity(), end, max_len, |len| {
+                self.bytes.reserve_exact(len.saturating_sub(self.filled));
+            });
+            self.bytes.extend_from_slice(bytes);
+        }
+        self.filled = end;
     }
 
     /// How many bytes of a binary message have come.
@@ -43,16 +52,21 @@ impl Gathering {
         self.filled
     }
 
-    /// Room for at most `len` more bytes, to read into. When it runs low it grows to as many
-    /// as have come: memory follows the bytes received and not the length announced.
-    pub(super) fn spare(&mut self, len: usize) -> &mut [u8] {
-        let wanted = self.filled + len.min(self.filled);
-        if self.bytes.len() < self.filled + len.min(MIN_SPARE_LEN) {
+    /// Room to read into, for a payload of which `left` bytes are still to come; `None` where it
+    /// would be too little to be worth it. When it runs low it grows to as many as have come:
+    /// memory follows the bytes received and not the length announced.
+    pub(super) fn spare(&mut self, left: usize) -> Option<&mut [u8]> {
+        let low = self.bytes.len() - self.filled < MIN_SPARE_LEN;
+        if left < MIN_SPARE_LEN || low && self.filled < MIN_DOUBLED_LEN {
+            return None;
+        }
+        if low {
+            let wanted = self.filled + left.min(self.filled);
             self.bytes.reserve_exact(wanted - self.bytes.len());
             self.bytes.resize(wanted, 0);
         }
-        let end = self.bytes.len().min(self.filled + len);
-        self.bytes.get_mut(self.filled..end).unwrap_or_default()
+        let end = self.bytes.len().min(self.filled + left.min(MAX_SPARE_LEN));
+        self.bytes.get_mut(self.filled..end)
     }
 
     /// Says that `len` bytes of the room were filled; gives them, to take the mask off.
@@ -80,14 +94,15 @@ impl Gathering {
         }
     }
 
-    /// Forgets the message; keeps its memory if that is little.
+    /// Forgets the message, and keeps its memory for the next.
     pub(super) fn clear(&mut self) {
         self.text.clear();
-        self.bytes.clear();
         self.filled = 0;
-        if self.text.capacity() + self.bytes.capacity() > KEPT_LEN {
-            *self = Self::default();
-        }
+    }
+
+    /// Whether it has more memory than is kept when a message does without it.
+    pub(super) const fn is_large(&self) -> bool {
+        self.text.capacity() + self.bytes.capacity() > KEPT_LEN
     }
 }
 
@@ -109,8 +124,11 @@ mod tests {
         gathering.push_bytes(&[0; 64 * 1024], usize::MAX);
         let (mut growths, mut capacity) = (0, gathering.bytes.capacity());
         while gathering.filled_len() < 16 << 20 {
-            let room = gathering.spare((16 << 20) - gathering.filled).len();
-            gathering.fill(room.min(1460));
+            let left = (16 << 20) - gathering.filled;
+            match gathering.spare(left).map(|room| room.len()) {
+                Some(room) => drop(gathering.fill(room.min(1460))),
+                None => gathering.push_bytes(&vec![0; left.min(1460)], usize::MAX),
+            }
             assert!(gathering.bytes.capacity() <= 2 * gathering.filled.max(64 * 1024));
             growths += usize::from(core::mem::replace(&mut capacity, gathering.bytes.capacity()) != capacity);
         }

@@ -1,10 +1,18 @@
 //! The receiving half: bytes in, events out.
 
-use super::buffer::Window;
-use super::decoder::{Decoder, Delivery, Ready};
+use super::buffer::Buffer;
+use super::decoder::{Decoder, Delivery, Ready, WholeMessage};
 use super::{Config, Message, ProtocolError, Role};
 use crate::frame::CloseFrame;
 use crate::handshake::DeflateParameters;
+
+/// How much is read at a time where frames are small: it is still in the nearest cache when it
+/// is decoded.
+const BATCH_LEN: usize = 32 * 1024;
+/// Frames from here on are read one at a time.
+const MIN_EXACT_LEN: usize = 8 * 1024;
+/// Less is never asked for.
+const MIN_READ_LEN: usize = 4 * 1024;
 
 /// Something that came from the peer. Payloads point into the receive window.
 ///
@@ -52,7 +60,7 @@ pub enum Event<'a> {
 /// ```
 #[derive(Debug)]
 pub struct Inbound {
-    pub(super) window: Window,
+    pub(super) window: Buffer,
     pub(super) decoder: Decoder,
     /// What `poll_event` found and nothing has taken.
     pub(super) ready: Option<Ready>,
@@ -73,7 +81,7 @@ pub(super) struct Replay {
 impl Inbound {
     pub(super) fn new(role: Role, config: &Config) -> Self {
         Self {
-            window: Window::default(),
+            window: Buffer::default(),
             decoder: Decoder::new(role, config),
             ready: None,
             replay: None,
@@ -89,8 +97,8 @@ impl Inbound {
     /// Room to read into: in the window, or in the final buffer of a large binary message.
     ///
     /// Take all events first, then read, then call [`received`](Self::received) with the
-    /// count. The room is 4 KiB at first (allocated here) and grows to 64 KiB while reads
-    /// fill it; it may be empty while an event that was polled has not been taken, and while a
+    /// count. The room is 4 KiB at first (allocated here) and grows while reads
+    /// fill it, to 32 KiB, or to what a large frame takes, 256 KiB at most; it may be empty while an event that was polled has not been taken, and while a
     /// full window waits to be decoded.
     pub fn spare(&mut self) -> &mut [u8] {
         self.direct = self.ready.is_none() && self.window.is_empty() && self.decoder.direct_spare().is_some();
@@ -100,13 +108,27 @@ impl Inbound {
         if self.ready.is_some() {
             return self.window.rest(); // what is ready must stay where it is
         }
-        self.window.spare(self.max_window_len)
+        let max_len = self.max_window_len.saturating_sub(self.window.len());
+        self.window.spare(self.wanted_len().min(max_len))
+    }
+
+    /// How much to read at a time. Of small frames many; of a large one no more than is missing, or
+    /// as much as the last one had: a read that ends with a frame leaves nothing to be moved.
+    fn wanted_len(&self) -> usize {
+        match self.decoder.expected_len() {
+            len @ MIN_EXACT_LEN.. => len.saturating_sub(self.window.len()).max(MIN_READ_LEN),
+            _ => BATCH_LEN,
+        }
     }
 
     /// Says that the first `len` bytes of [`spare`](Self::spare)'s room were filled.
     pub fn received(&mut self, len: usize) {
         if core::mem::take(&mut self.direct) {
-            self.decoder.direct_fill(len);
+            let message_len = self.decoder.direct_fill(len);
+            if message_len.is_some_and(|len| len >= self.max_window_len) {
+                // Another like it may follow: the less of it comes by way of the window, the better.
+                self.window.release();
+            }
         } else {
             self.window.fill(len);
         }
@@ -126,8 +148,13 @@ impl Inbound {
     /// # Errors
     /// See [`ProtocolError`]: give it to [`Outbound::fail`](super::Outbound::fail).
     pub fn poll_event(&mut self) -> Result<bool, ProtocolError> {
+        self.poll_whole(self.max_window_len)
+    }
+
+    /// The same, where binary frames of at most `waiting_len` bytes wait in the window to be whole.
+    pub(super) fn poll_whole(&mut self, waiting_len: usize) -> Result<bool, ProtocolError> {
         if self.ready.is_none() {
-            self.ready = self.decode(Delivery::Whole)?;
+            self.ready = self.decode(Delivery::Whole { waiting_len })?;
         }
         Ok(self.ready.is_some())
     }
@@ -142,13 +169,33 @@ impl Inbound {
     /// See [`ProtocolError`]: give it to [`Outbound::fail`](super::Outbound::fail).
     #[inline]
     pub fn next_event(&mut self) -> Result<Option<Event<'_>>, ProtocolError> {
-        let ready = match self.ready.take() {
-            Some(ready) => ready,
-            None => match self.decode(Delivery::Whole)? {
-                Some(ready) => ready,
-                None => return Ok(None),
-            },
-        };
+        match self.whole_message() {
+            Some(whole) => self.show(whole),
+            None => self.next_ready_event(),
+        }
+    }
+
+    /// A whole message in the window, if one is next, to be [shown](Self::show): the common case,
+    /// which is short.
+    #[inline]
+    pub(crate) fn whole_message(&mut self) -> Option<WholeMessage> {
+        if self.ready.is_some() || self.replay.is_some() {
+            return None;
+        }
+        let (input, at) = self.window.decode();
+        self.decoder.whole_message(input, at)
+    }
+
+    /// A whole message as an event, its text checked.
+    #[inline]
+    pub(crate) fn show(&mut self, whole: WholeMessage) -> Result<Option<Event<'_>>, ProtocolError> {
+        self.decoder.message(self.window.filled(), whole)
+    }
+
+    #[inline(never)]
+    fn next_ready_event(&mut self) -> Result<Option<Event<'_>>, ProtocolError> {
+        self.poll_event()?;
+        let Some(ready) = self.ready.take() else { return Ok(None) };
         self.decoder.event(self.window.filled(), ready)
     }
 
@@ -180,7 +227,7 @@ impl Inbound {
     /// Decodes the window up to the next thing that is ready.
     #[inline]
     pub(super) fn decode(&mut self, delivery: Delivery) -> Result<Option<Ready>, ProtocolError> {
-        if matches!(delivery, Delivery::Whole) {
+        if matches!(delivery, Delivery::Whole { .. }) {
             self.replay = None;
         }
         let (input, at) = self.window.decode();

@@ -91,7 +91,7 @@ fn decode<'a>(
     copied: &mut usize,
 ) -> Result<Option<Event<'a>>, ProtocolError> {
     while !inbound.window.is_empty() || inbound.ready.is_some() {
-        if inbound.poll_event()? {
+        if inbound.poll_whole(0)? {
             step_back(inbound, at, copied);
             return inbound.next_event();
         }
@@ -109,7 +109,7 @@ fn decode<'a>(
     if !inbound.window.is_empty() {
         return Ok(None);
     }
-    match inbound.decoder.advance(input, at, Delivery::Whole)? {
+    match inbound.decoder.advance(input, at, Delivery::Whole { waiting_len: 0 })? {
         Some(ready) => inbound.decoder.event(input, ready),
         None => Ok(None),
     }
@@ -197,7 +197,7 @@ mod tests {
         drop(client.lend(&mut []));
         assert_eq!(
             format!("{:?}", client.inbound.window),
-            format!("{:?}", super::super::buffer::Window::default())
+            format!("{:?}", super::super::buffer::Buffer::default())
         );
     }
 }

@@ -19,6 +19,16 @@ pub enum MessageKind {
 }
 
 impl MessageKind {
+    /// What a first frame with this opcode begins; `None`: it begins no message.
+    #[inline]
+    pub(super) fn of(opcode: OpCode) -> Option<Self> {
+        // Not a `match`: the compiler would make a table of jumps of it.
+        if opcode == OpCode::Text {
+            return Some(Self::Text);
+        }
+        (opcode == OpCode::Binary).then_some(Self::Binary)
+    }
+
     pub(super) const fn opcode(self) -> OpCode {
         match self {
             Self::Text => OpCode::Text,

@@ -38,7 +38,7 @@ pub use inbound::{Event, Inbound};
 pub use keepalive::{Beat, Keepalive};
 pub use lent::Lent;
 pub use message::{Message, MessageKind, MessageRef};
-pub use outbound::{LentMessage, Outbound};
+pub use outbound::Outbound;
 pub(crate) use output::Output;
 pub use parts::Part;
 pub use prepared::Prepared;

@@ -10,12 +10,20 @@ use super::{
 };
 use crate::entropy::Entropy;
 use crate::frame::{
-    CloseFrame, FrameHeader, MAX_CONTROL_LEN, MAX_HEADER_LEN, MaskKey, OpCode, apply_mask, extend_masked,
+    CloseFrame, FrameHeader, HEADER_ROOM, HeaderBytes, MAX_CONTROL_LEN, MaskKey, OpCode, apply_mask, copy_masked,
 };
 use crate::handshake::DeflateParameters;
 
 /// Payloads from here on wait in a piece of their own instead of being copied.
 const MIN_PIECE_LEN: usize = 4 * 1024;
+/// Payloads from here on are lent to the caller's write instead of being copied: a copy of
+/// less costs nothing beside the second piece of the write.
+const MIN_LENT_LEN: usize = 256;
+/// How much of a payload a client masks at a time: it is still in the cache when it is written.
+/// The last piece may be twice as long.
+const MASKED_LEN: usize = 64 * 1024;
+/// How many pieces are given to one write at most.
+const MAX_WRITE_COUNT: usize = 16;
 /// While this much output waits, a pong goes into a slot that a later one replaces.
 const PROMPT_PONG_LEN: usize = 4 * 1024;
 
@@ -84,6 +92,7 @@ impl Outbound {
     ///
     /// # Errors
     /// [`SendError::Closing`], [`SendError::Full`], [`SendError::Unfinished`].
+    #[inline]
     pub fn send<'m>(&mut self, message: impl Into<MessageRef<'m>>) -> Result<(), SendError> {
         let message = message.into();
         self.check_message()?;
@@ -117,7 +126,9 @@ impl Outbound {
         self.check_message()?;
         let opcode = message.kind().opcode();
         let mut payload = message.into_bytes();
-        if let Some(key) = self.header(opcode, true, payload.len()) {
+        let header = self.header(opcode, payload.len());
+        self.queue_frame(header, &[]);
+        if let Some(key) = header.mask {
             apply_mask(&mut payload, key, 0);
         }
         self.output.push(Bytes::from(payload));
@@ -138,7 +149,6 @@ impl Outbound {
         let deflate = self.deflate.as_ref();
         let frame = prepared.frame(|bits| deflate.is_some_and(|deflate| deflate.takes_prepared(bits)));
         if frame.len() < MIN_PIECE_LEN {
-            self.output.make_room(frame.len());
             self.output.extend(frame);
         } else {
             self.output.push(frame.clone());
@@ -172,29 +182,70 @@ impl Outbound {
         Ok(())
     }
 
-    /// Queues a message whose payload the caller lends until the result is dropped: what is
-    /// written from [`LentMessage::output`] before that is never copied.
+    /// Sends a message by way of `write`, without a copy: behind what waits already, `write` is
+    /// given the message's header and the payload from where it is, and says how many bytes of
+    /// that it took. It is called until all is written, or it takes nothing, or fails. What is
+    /// left then is queued, copied: the message is not to be sent again.
+    ///
+    /// A client has to mask, and so to copy: a large payload piece by piece, so that little of it
+    /// is held at a time. A message that is compressed is queued first.
     ///
     /// # Errors
-    /// As [`send`](Self::send).
-    pub fn lend<'o, 'm>(
-        &'o mut self,
+    /// As [`send`](Self::send), and `write` was not called; or the error of `write`.
+    ///
+    /// ```
+    /// use talkback::protocol::{Config, Protocol, Role, SendError};
+    ///
+    /// let mut server = Protocol::new(Role::Server, Config::default());
+    /// let mut wire = Vec::new();
+    /// server.outbound().send_with("hello", |pieces| {
+    ///     wire.extend(pieces.concat());
+    ///     Ok::<_, SendError>(pieces.concat().len())
+    /// })?;
+    /// assert_eq!(wire, b"\x81\x05hello");
+    /// # Ok::<(), SendError>(())
+    /// ```
+    #[inline]
+    pub fn send_with<'m, E: From<SendError>>(
+        &mut self,
         message: impl Into<MessageRef<'m>>,
-    ) -> Result<LentMessage<'o, 'm>, SendError> {
-        let payload = self.frame_lent(message.into())?;
-        Ok(LentMessage { outbound: self, payload })
+        mut write: impl FnMut(&[&[u8]]) -> Result<usize, E>,
+    ) -> Result<(), E> {
+        let message = message.into();
+        self.check_message()?;
+        let payload = message.as_bytes();
+        if self.compresses(payload.len()) {
+            self.message(message.kind(), payload);
+            return self.write_rest(Rest::default(), write);
+        }
+        let opcode = message.kind().opcode();
+        if self.entropy.is_some() {
+            return self.send_masked(opcode, payload, write);
+        }
+        let header = self.header(opcode, payload.len()).to_bytes();
+        if !self.output.is_empty() {
+            return self.write_rest(Rest { header, payload, mask: None }, write);
+        }
+        // In most cases nothing waits, and this is all there is to do.
+        let written = write(&[header.as_slice(), payload]);
+        if written.as_ref().is_ok_and(|&len| len == header.end + payload.len()) {
+            return Ok(());
+        }
+        self.go_on(Rest { header, payload, mask: None }, written, write)
     }
 
     /// Queues a message but for the payload that is given back, which must follow all that
     /// is queued.
+    #[inline]
     pub(crate) fn frame_lent<'m>(&mut self, message: MessageRef<'m>) -> Result<&'m [u8], SendError> {
         let payload = message.as_bytes();
-        if self.entropy.is_some() || payload.len() < MIN_PIECE_LEN || self.compresses(payload.len()) {
+        if self.entropy.is_some() || payload.len() < MIN_LENT_LEN || self.compresses(payload.len()) {
             self.send(message)?;
             return Ok(&[]);
         }
         self.check_message()?;
-        self.header(message.kind().opcode(), true, payload.len());
+        let header = self.header(message.kind().opcode(), payload.len());
+        self.queue_frame(header, &[]);
         Ok(payload)
     }
 
@@ -290,7 +341,15 @@ impl Outbound {
         pong.extend_from_slice(payload);
     }
 
+    #[inline]
     fn queue_pong(&mut self) {
+        if self.pong.is_some() {
+            self.queue_waiting_pong();
+        }
+    }
+
+    #[cold]
+    fn queue_waiting_pong(&mut self) {
         if let Some(payload) = self.pong.take() {
             self.frame(OpCode::Pong, true, &payload);
         }
@@ -298,11 +357,13 @@ impl Outbound {
 
     /// What waits to be written, in order. Write as much as the peer takes, in one vectored
     /// write if possible, then call [`sent`](Self::sent).
+    #[inline]
     pub fn output(&self) -> impl Iterator<Item = &[u8]> {
         self.output.slices()
     }
 
     /// Says that the first `len` bytes of the output were written.
+    #[inline]
     pub fn sent(&mut self, len: usize) {
         self.output.sent(len);
         self.taken(len);
@@ -315,6 +376,7 @@ impl Outbound {
         self.taken(len);
     }
 
+    #[inline]
     fn taken(&mut self, len: usize) {
         self.before_pong = self.before_pong.saturating_sub(len);
         if self.before_pong == 0 && self.pong.is_some() {
@@ -342,6 +404,7 @@ impl Outbound {
 
     /// Whether more waits than `Config::max_output_len`: a message would be refused.
     #[must_use]
+    #[inline]
     pub fn is_full(&self) -> bool {
         as_u64(self.output.len()) > self.max_output_len
     }
@@ -360,27 +423,35 @@ impl Outbound {
         Ok(())
     }
 
+    #[inline]
     fn check_message(&self) -> Result<(), SendError> {
-        self.check_room()?;
-        if self.fragmented.is_some() { Err(SendError::Unfinished) } else { Ok(()) }
+        if self.fragmented.is_some() {
+            return Err(self.check_room().err().unwrap_or(SendError::Unfinished));
+        }
+        self.check_room()
     }
 
+    #[inline]
     fn check_room(&self) -> Result<(), SendError> {
+        if self.closed || self.is_full() { Err(self.refusal()) } else { Ok(()) }
+    }
+
+    #[cold]
+    fn refusal(&self) -> SendError {
         if self.closed {
-            return Err(SendError::Closing);
+            return SendError::Closing;
         }
-        if self.is_full() {
-            return Err(SendError::Full { len: as_u64(self.output.len()), max: self.max_output_len });
-        }
-        Ok(())
+        SendError::Full { len: as_u64(self.output.len()), max: self.max_output_len }
     }
 
     /// Whether a whole message of this length is compressed.
+    #[inline]
     fn compresses(&self, len: usize) -> bool {
         self.deflate.as_ref().is_some_and(|deflate| deflate.is_worthwhile(len))
     }
 
     /// Queues a whole message, compressed if that is worth it.
+    #[inline]
     fn message(&mut self, kind: MessageKind, payload: &[u8]) {
         let done = self.compresses(payload.len()) && self.compressed_frame(kind.opcode(), true, payload);
         if !done {
@@ -392,98 +463,197 @@ impl Outbound {
     /// that and is put before it. `false`: a whole message didn't shrink, and nothing is queued.
     fn compressed_frame(&mut self, opcode: OpCode, fin: bool, payload: &[u8]) -> bool {
         let Some(deflate) = &mut self.deflate else { return false };
-        self.output.make_room(MAX_HEADER_LEN + payload.len());
-        let tail = self.output.tail();
-        let start = tail.len();
-        let body = start + MAX_HEADER_LEN;
-        tail.resize(body, 0);
-        deflate.compress(payload, fin, tail);
-        let len = tail.len() - body;
         let whole = fin && opcode != OpCode::Continuation;
-        if whole && deflate.may_change_its_mind() && len >= payload.len() {
-            tail.truncate(start);
-            return false;
-        }
-        let mask = self.entropy.as_mut().map(|entropy| MaskKey::random(entropy));
-        // "the 'Per-Message Compressed' bit [is set] on the first fragment" -- RFC 7692 §6.1
-        let rsv1 = opcode != OpCode::Continuation;
-        let header = FrameHeader { fin, rsv1, opcode, mask, payload_len: as_u64(len) };
-        let mut encoded = [0; MAX_HEADER_LEN];
-        let mut room = &mut encoded[..];
-        header.encode(&mut room);
-        let header_len = MAX_HEADER_LEN - room.len();
-        if let (Some(key), Some(body)) = (mask, tail.get_mut(body..)) {
-            apply_mask(body, key, 0);
-        }
-        tail.splice(start..body, encoded.into_iter().take(header_len));
-        true
+        let must_shrink = whole && deflate.may_change_its_mind();
+        let entropy = self.entropy.as_mut();
+        self.output.tail(HEADER_ROOM + payload.len()).append(|tail| {
+            let start = tail.len();
+            let body = start + HEADER_ROOM;
+            tail.resize(body, 0);
+            deflate.compress(payload, fin, tail);
+            let len = tail.len() - body;
+            if must_shrink && len >= payload.len() {
+                tail.truncate(start);
+                return false;
+            }
+            let mask = entropy.map(|entropy| MaskKey::random(entropy));
+            // "the 'Per-Message Compressed' bit [is set] on the first fragment" -- RFC 7692 §6.1
+            let rsv1 = opcode != OpCode::Continuation;
+            let header = FrameHeader { fin, rsv1, opcode, mask, payload_len: as_u64(len) };
+            if let (Some(key), Some(body)) = (mask, tail.get_mut(body..)) {
+                apply_mask(body, key, 0);
+            }
+            tail.splice(start..body, header.to_bytes().as_slice().iter().copied());
+            true
+        })
     }
 
     /// Queues a frame, its payload copied.
+    #[inline]
     fn frame(&mut self, opcode: OpCode, fin: bool, payload: &[u8]) {
-        self.output.make_room(MAX_HEADER_LEN + payload.len());
-        let key = self.header(opcode, fin, payload.len());
-        match key {
-            Some(key) => extend_masked(self.output.tail(), payload, key),
-            None => self.output.extend(payload),
+        let header = self.header(opcode, payload.len());
+        self.queue_frame(FrameHeader { fin, ..header }, payload);
+    }
+
+    /// Queues a header and `piece`, the first of its payload, copied. Always inlined: a header
+    /// is written to memory byte by byte, and to read it back as words takes longer than all this.
+    #[inline(always)]
+    fn queue_frame(&mut self, header: FrameHeader, piece: &[u8]) {
+        let HeaderBytes { bytes, end: header_len, .. } = header.to_bytes();
+        let room_len = HEADER_ROOM + piece.len();
+        let tail = self.output.tail(room_len);
+        let room = tail.room(room_len);
+        if let Some(start) = room.first_chunk_mut() {
+            *start = bytes;
+        }
+        if let Some(body) = room.get_mut(header_len..header_len + piece.len()) {
+            copy(body, piece, header.mask);
+        }
+        tail.fill(header_len + piece.len());
+    }
+
+    /// Queues a copy of a piece of a payload.
+    fn queue_payload(&mut self, piece: &[u8], mask: Option<MaskKey>) {
+        let tail = self.output.tail(piece.len());
+        if let Some(room) = tail.room(piece.len()).get_mut(..piece.len()) {
+            copy(room, piece, mask);
+        }
+        tail.fill(piece.len());
+    }
+
+    /// Sends a client's message, masked piece by piece. Not inlined: a server's way is short.
+    #[inline(never)]
+    fn send_masked<E>(
+        &mut self,
+        opcode: OpCode,
+        payload: &[u8],
+        mut write: impl FnMut(&[&[u8]]) -> Result<usize, E>,
+    ) -> Result<(), E> {
+        let header = self.header(opcode, payload.len());
+        let (piece, payload) = payload.split_at(masked_len(payload));
+        self.queue_frame(header, piece);
+        let rest = |payload| Rest { header: HeaderBytes::default(), payload, mask: header.mask };
+        let Some(queued) = self.output.single() else { return self.write_rest(rest(payload), write) };
+        let written = write(&[queued]);
+        if payload.is_empty() && written.as_ref().is_ok_and(|&len| len == queued.len()) {
+            self.output.clear();
+            self.queue_pong();
+            return Ok(());
+        }
+        self.go_on(rest(payload), written, write)
+    }
+
+    /// Goes on after a write that came to `written`.
+    fn go_on<E>(
+        &mut self,
+        mut rest: Rest<'_>,
+        written: Result<usize, E>,
+        write: impl FnMut(&[&[u8]]) -> Result<usize, E>,
+    ) -> Result<(), E> {
+        match written {
+            Ok(len) if self.advance(&mut rest, len) => Ok(()),
+            Ok(_) => self.write_rest(rest, write),
+            Err(error) => {
+                self.queue_rest(&rest);
+                Err(error)
+            }
         }
     }
 
-    /// Queues a header; the key to mask the payload with.
-    fn header(&mut self, opcode: OpCode, fin: bool, payload_len: usize) -> Option<MaskKey> {
-        // "A client MUST mask all frames that it sends to the server", "A server MUST NOT
-        // mask any frames that it sends to the client" -- RFC 6455 §5.1
+    /// Writes all that is queued, and `rest` behind it; queues what can't be written.
+    fn write_rest<E>(
+        &mut self,
+        mut rest: Rest<'_>,
+        mut write: impl FnMut(&[&[u8]]) -> Result<usize, E>,
+    ) -> Result<(), E> {
+        let result = loop {
+            if self.output.is_empty() && rest.mask.is_some() {
+                let (piece, payload) = rest.payload.split_at(masked_len(rest.payload));
+                self.queue_payload(piece, rest.mask);
+                rest.payload = payload;
+            }
+            let mut pieces = [&[][..]; MAX_WRITE_COUNT];
+            let mut count = 0;
+            for (piece, slice) in pieces.iter_mut().zip(self.output.slices_and(rest.slices())) {
+                *piece = slice;
+                count += 1;
+            }
+            match write(pieces.get(..count).unwrap_or_default()) {
+                Ok(0) => break Ok(()),
+                Ok(len) if self.advance(&mut rest, len) => return Ok(()),
+                Ok(_) => {}
+                Err(error) => break Err(error),
+            }
+        };
+        self.queue_rest(&rest);
+        result
+    }
+
+    /// Forgets the first `len` bytes of the output and what follows it: they were written.
+    /// Whether that was all.
+    #[inline]
+    fn advance(&mut self, rest: &mut Rest<'_>, len: usize) -> bool {
+        let queued = len.min(self.output.len());
+        self.output.sent(queued);
+        let header_len = rest.header.advance(len - queued);
+        rest.payload = rest.payload.get(len - queued - header_len..).unwrap_or_default();
+        let all = self.output.is_empty() && rest.payload.is_empty() && rest.header.is_empty();
+        if all {
+            // The pong that waits may follow when all before it is sent, but not before the
+            // payload that belongs there.
+            self.queue_pong();
+        }
+        all
+    }
+
+    /// Queues what of a message is neither queued nor written.
+    #[cold]
+    fn queue_rest(&mut self, rest: &Rest<'_>) {
+        self.output.extend(rest.header.as_slice());
+        self.queue_payload(rest.payload, rest.mask);
+        // A pong that waited for what was written now waits for this.
+        self.before_pong = self.before_pong.min(self.output.len());
+        self.taken(0);
+    }
+
+    /// The header of a whole message.
+    #[inline]
+    fn header(&mut self, opcode: OpCode, payload_len: usize) -> FrameHeader {
+        // "A client MUST mask all frames that it sends to the server", "A server MUST NOT mask
+        // any frames that it sends to the client" -- RFC 6455 §5.1
         let mask = self.entropy.as_mut().map(|entropy| MaskKey::random(entropy));
-        let header = FrameHeader { fin, rsv1: false, opcode, mask, payload_len: as_u64(payload_len) };
-        header.encode(self.output.tail());
-        mask
+        FrameHeader { fin: true, rsv1: false, opcode, mask, payload_len: as_u64(payload_len) }
     }
 }
 
-/// A message of which the payload is still the caller's: see [`Outbound::lend`].
-///
-/// Dropping it copies what was not sent behind the other output, so that nothing is lost.
-///
-/// ```
-/// use talkback::protocol::{Config, Protocol, Role};
-///
-/// let mut server = Protocol::new(Role::Server, Config::default());
-/// let payload = vec![7; 100_000];
-/// let mut lent = server.outbound().lend(&payload)?;
-/// let written = lent.output().map(<[u8]>::len).sum::<usize>() - 10; // the peer took this much
-/// lent.sent(written);
-/// drop(lent);
-/// assert_eq!(server.outbound().output_len(), 10);
-/// # Ok::<(), talkback::protocol::SendError>(())
-/// ```
-#[derive(Debug)]
-pub struct LentMessage<'o, 'm> {
-    outbound: &'o mut Outbound,
+/// What of a message is neither queued nor written.
+#[derive(Debug, Clone, Copy, Default)]
+struct Rest<'m> {
+    /// A server's; a client's is queued.
+    header: HeaderBytes,
     payload: &'m [u8],
+    /// What a client masks the payload with.
+    mask: Option<MaskKey>,
 }
 
-impl LentMessage<'_, '_> {
-    /// What waits to be written, the lent payload last.
-    pub fn output(&self) -> impl Iterator<Item = &[u8]> {
-        let payload = (!self.payload.is_empty()).then_some(self.payload);
-        self.outbound.output().chain(payload)
-    }
-
-    /// Says that the first `len` bytes of it were written.
-    pub fn sent(&mut self, len: usize) {
-        let queued = len.min(self.outbound.output_len());
-        // The pong that waits may be queued when all before it is sent, but not before the
-        // payload that belongs there.
-        self.outbound.output.sent(queued);
-        self.payload = self.payload.get(len - queued..).unwrap_or_default();
+impl<'m> Rest<'m> {
+    /// What can be written from where it is.
+    fn slices(&self) -> [&[u8]; 2] {
+        [self.header.as_slice(), if self.mask.is_none() { self.payload } else { &[] }]
     }
 }
 
-impl Drop for LentMessage<'_, '_> {
-    fn drop(&mut self) {
-        self.outbound.output.make_room(self.payload.len());
-        self.outbound.output.extend(self.payload);
-        self.outbound.before_pong = self.outbound.before_pong.min(self.outbound.output.len());
-        self.outbound.taken(0);
+/// How much of a payload a client masks before it writes.
+const fn masked_len(payload: &[u8]) -> usize {
+    // A multiple of 4: the next piece begins at phase 0.
+    if payload.len() < 2 * MASKED_LEN { payload.len() } else { MASKED_LEN }
+}
+
+/// Copies a payload, masked if it is a client's.
+#[inline]
+fn copy(out: &mut [u8], payload: &[u8], mask: Option<MaskKey>) {
+    match mask {
+        Some(key) => copy_masked(out, payload, key),
+        None => out.copy_from_slice(payload),
     }
 }

@@ -1,11 +1,13 @@
 //! Bytes that wait to be sent.
 
-use std::collections::VecDeque;
+use std::collections::{VecDeque, vec_deque};
 
 use bytes::{Buf, Bytes};
 
+use super::buffer::Buffer;
+
 /// Capacity that is kept once all is sent; more is given back.
-const KEPT_LEN: usize = 4 * 1024;
+const KEPT_LEN: usize = 256 * 1024;
 
 /// How long the tail may get, unless a single frame is longer: what is sent is then given
 /// back piece by piece, and not only when nothing waits.
@@ -16,37 +18,47 @@ const MAX_TAIL_LEN: usize = 16 * 1024;
 #[derive(Debug, Default)]
 pub(crate) struct Output {
     pieces: VecDeque<Bytes>,
-    tail: Vec<u8>,
-    /// How much of `tail` was sent already; only while there are no pieces.
-    tail_sent: usize,
+    /// Some of it may be sent already, but only while there are no pieces.
+    tail: Buffer,
     pieces_len: usize,
 }
 
 impl Output {
+    #[inline]
     pub(crate) const fn len(&self) -> usize {
-        self.pieces_len + self.tail.len() - self.tail_sent
+        self.pieces_len + self.tail.len()
     }
 
+    #[inline]
     pub(crate) const fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
     /// All that waits, in order.
-    pub(crate) fn slices(&self) -> impl Iterator<Item = &[u8]> {
-        let tail = self.tail.get(self.tail_sent..).unwrap_or_default();
-        let tail = (!tail.is_empty()).then_some(tail);
-        self.pieces.iter().map(|piece| &**piece).chain(tail)
+    #[inline]
+    pub(crate) fn slices(&self) -> Slices<'_> {
+        self.slices_and([&[], &[]])
     }
 
-    /// Says that `len` bytes will be appended: they begin a new tail if this one gets too long.
-    pub(super) fn make_room(&mut self, len: usize) {
-        if self.tail.len().saturating_add(len) > MAX_TAIL_LEN {
+    /// All that waits, and `last` behind it.
+    #[inline]
+    pub(crate) fn slices_and<'a>(&'a self, last: [&'a [u8]; 2]) -> Slices<'a> {
+        let [header, payload] = last;
+        Slices { pieces: self.pieces.iter(), rest: [self.tail.unconsumed(), header, payload] }
+    }
+
+    /// All that waits, if it is in one piece.
+    #[inline]
+    pub(super) fn single(&self) -> Option<&[u8]> {
+        self.pieces.is_empty().then(|| self.tail.unconsumed())
+    }
+
+    /// The tail, to append `len` bytes or fewer to: a new one if this one would get too long.
+    #[inline]
+    pub(super) fn tail(&mut self, len: usize) -> &mut Buffer {
+        if self.tail.filled().len().saturating_add(len) > MAX_TAIL_LEN {
             self.cut_tail();
         }
-    }
-
-    /// Where to append small things.
-    pub(super) const fn tail(&mut self) -> &mut Vec<u8> {
         &mut self.tail
     }
 
@@ -73,32 +85,47 @@ impl Output {
 
     /// Appends a copy of `bytes`.
     pub(crate) fn extend(&mut self, bytes: &[u8]) {
-        self.tail.extend_from_slice(bytes);
+        self.tail(bytes.len()).push(bytes);
     }
 
     /// Forgets the first `len` bytes: they were sent.
+    #[inline]
     pub(crate) fn sent(&mut self, mut len: usize) {
+        if !self.pieces.is_empty() {
+            len = self.pieces_sent(len);
+        }
+        self.tail.consume(len);
+        if self.tail.capacity() > KEPT_LEN {
+            self.release();
+        }
+    }
+
+    /// Forgets [`single`](Self::single).
+    #[inline]
+    pub(super) fn clear(&mut self) {
+        self.tail.consume(self.tail.len());
+        if self.tail.capacity() > KEPT_LEN {
+            self.release();
+        }
+    }
+
+    /// What of `len` is left for the tail.
+    fn pieces_sent(&mut self, mut len: usize) -> usize {
         while let Some(piece) = self.pieces.front_mut() {
             let taken = len.min(piece.len());
             piece.advance(taken);
             self.pieces_len -= taken;
             len -= taken;
             if !piece.is_empty() {
-                return;
+                break;
             }
             self.pieces.pop_front();
         }
-        self.tail_sent = self.tail_sent.saturating_add(len).min(self.tail.len());
-        if self.tail_sent == self.tail.len() {
-            self.tail.clear();
-            self.tail_sent = 0;
-            if self.tail.capacity() > KEPT_LEN {
-                self.release();
-            }
-        }
+        len
     }
 
     /// Gives the memory back, if nothing waits in it.
+    #[inline(never)]
     pub(super) fn release(&mut self) {
         if self.is_empty() {
             *self = Self::default();
@@ -107,12 +134,30 @@ impl Output {
 
     /// Makes a piece of the tail, so that another may follow it.
     fn cut_tail(&mut self) {
-        let mut piece = Bytes::from(core::mem::take(&mut self.tail));
-        piece.advance(core::mem::take(&mut self.tail_sent));
-        self.pieces_len += piece.len();
-        if !piece.is_empty() {
+        if !self.tail.is_empty() {
+            let piece = core::mem::take(&mut self.tail).into_bytes();
+            self.pieces_len += piece.len();
             self.pieces.push_back(piece);
         }
+    }
+}
+
+/// What waits in an [`Output`], none of it empty.
+#[derive(Debug, Clone)]
+pub(crate) struct Slices<'a> {
+    pieces: vec_deque::Iter<'a, Bytes>,
+    rest: [&'a [u8]; 3],
+}
+
+impl<'a> Iterator for Slices<'a> {
+    type Item = &'a [u8];
+
+    #[inline]
+    fn next(&mut self) -> Option<Self::Item> {
+        if let Some(piece) = self.pieces.next() {
+            return Some(piece);
+        }
+        self.rest.iter_mut().map(core::mem::take).find(|slice| !slice.is_empty())
     }
 }
 

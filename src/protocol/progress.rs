@@ -20,6 +20,12 @@ impl Limits {
         }
     }
 
+    /// Whether a message of one frame of this length is within the limits.
+    #[inline]
+    pub(super) const fn allow_whole(&self, len: u64) -> bool {
+        len <= self.max_message_len && len <= self.max_frame_len && self.max_fragment_count > 0
+    }
+
     /// An error if a message would be longer than allowed.
     pub(super) const fn check_message_len(&self, len: u64) -> Result<(), ProtocolError> {
         let max = self.max_message_len;
@@ -63,8 +69,7 @@ impl Progress {
             (OpCode::Continuation, None) => return Err(ProtocolError::StrayContinuation),
             // "the fragments of one message MUST NOT be interleaved" -- RFC 6455 §5.4
             (_, Some(_)) => return Err(ProtocolError::InterleavedMessage),
-            (OpCode::Text, None) => MessageKind::Text,
-            (_, None) => MessageKind::Binary,
+            (opcode, None) => MessageKind::of(opcode).unwrap_or(MessageKind::Binary),
         };
         let compressed = header.rsv1;
         Ok(Some(Self { kind, compressed, stage, len: 0, fragment_count: 0, inflated_len: 0 }))
@@ -125,15 +130,23 @@ impl Payload {
         Self { len, taken: 0, mask, fin }
     }
 
-    /// Takes `piece` as the next of the payload, its mask off; whether it is the first.
-    pub(super) fn take(&mut self, piece: &mut [u8]) -> bool {
+    /// Takes `piece` as the next of the payload, its mask off.
+    pub(super) fn take(&mut self, piece: &mut [u8]) {
         if let Some(key) = self.mask {
             // Only the remainder by 4 counts.
             apply_mask(piece, key, usize::try_from(self.taken % 4).unwrap_or_default());
         }
-        let first = self.taken == 0;
         self.taken += as_u64(piece.len());
-        first
+    }
+
+    /// Whether none of it was taken.
+    pub(super) const fn is_untaken(&self) -> bool {
+        self.taken == 0
+    }
+
+    /// Whether the message ends with it.
+    pub(super) const fn ends_message(&self) -> bool {
+        self.fin
     }
 
     /// How many bytes are still to come.

@@ -11,7 +11,7 @@
 use talkback::entropy::Entropy;
 use talkback::frame::{CloseCode, CloseFrame};
 use talkback::protocol::{
-    Config, Event, Inbound, MessageKind, MessageRef, Outbound, Part, Protocol, ProtocolError, Role,
+    Config, Event, Inbound, MessageKind, MessageRef, Outbound, Part, Protocol, ProtocolError, Role, SendError,
 };
 
 pub const KEY: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
@@ -27,6 +27,21 @@ pub const FIRST_TEXT: u8 = 0x01;
 pub const FIRST_BINARY: u8 = 0x02;
 pub const MIDDLE: u8 = 0x00;
 pub const LAST: u8 = 0x80;
+
+/// Sends by way of a write that takes so many bytes a call, and then none; what it took.
+pub fn send_with<'m>(
+    outbound: &mut Outbound,
+    message: impl Into<MessageRef<'m>>,
+    takes: &[usize],
+) -> Result<Vec<u8>, SendError> {
+    let (mut taken, mut takes) = (Vec::new(), takes.iter());
+    outbound.send_with(message, |pieces| {
+        let len = takes.next().map_or(0, |take| (*take).min(pieces.concat().len()));
+        taken.extend_from_slice(&pieces.concat()[..len]);
+        Ok::<_, SendError>(len)
+    })?;
+    Ok(taken)
+}
 
 /// A header that announces `len` bytes, as its peer has to send it to `to`.
 pub fn header(to: Role, first: u8, len: u64) -> Vec<u8> {

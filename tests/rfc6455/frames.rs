@@ -18,7 +18,7 @@ fn section_5_1_a_client_masks_all_frames() {
         outbound.send_owned(vec![1; 5000]).unwrap();
         outbound.send_prepared(&Prepared::new("prepared")).unwrap();
         outbound.send_prepared(&Prepared::new(&vec![2; 5000])).unwrap();
-        drop(outbound.lend(&vec![3; 5000]).unwrap());
+        send_with(outbound, &vec![3; 5000], &[]).unwrap();
         outbound.ping(b"ping").unwrap();
         outbound.pong(b"pong").unwrap();
         outbound.send_fragment("frag", false).unwrap();
@@ -51,7 +51,7 @@ fn section_5_1_a_server_masks_no_frame() {
         outbound.send("text").unwrap();
         outbound.send_owned(vec![1; 5000]).unwrap();
         outbound.send_prepared(&Prepared::new("prepared")).unwrap();
-        drop(outbound.lend(&vec![3; 5000]).unwrap());
+        send_with(outbound, &vec![3; 5000], &[]).unwrap();
         outbound.ping(b"ping").unwrap();
         outbound.pong(b"pong").unwrap();
         outbound.send_fragment("fragment", true).unwrap();
@@ -155,7 +155,7 @@ fn section_5_2_the_minimal_number_of_bytes_encodes_the_length() {
             let key_len = if role == Role::Client { 4 } else { 0 };
             assert_eq!(sent.len(), 1 + expected.len() + key_len + len);
             let owned = sent_by(role, |outbound| outbound.send_owned(payload.clone()).unwrap());
-            let lent = sent_by(role, |outbound| drop(outbound.lend(&payload).unwrap()));
+            let lent = sent_by(role, |outbound| drop(send_with(outbound, &payload, &[]).unwrap()));
             let prepared =
                 sent_by(role, |outbound| outbound.send_prepared(&Prepared::new(&payload)).unwrap());
             assert!(owned == sent && lent == sent && prepared == sent, "{len}");

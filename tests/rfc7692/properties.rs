@@ -74,10 +74,7 @@ fn send(endpoint: &mut Endpoint, message: &Message, way: &Way, options: &Deflate
         Way::Owned => outbound.send_owned(message.clone()).unwrap(),
         Way::Prepared => outbound.send_prepared(&Prepared::compressed(message, options)).unwrap(),
         Way::Lent(taken) => {
-            let mut lent = outbound.lend(message).unwrap();
-            let bytes: Vec<u8> = lent.output().flatten().copied().take(*taken).collect();
-            lent.sent(bytes.len());
-            return bytes;
+            return send_with(outbound, message, &[*taken]).unwrap();
         }
         Way::Fragments(len) => match message {
             Message::Text(text) => {

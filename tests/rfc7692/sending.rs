@@ -203,7 +203,7 @@ fn s7_1_2_a_client_that_is_left_256_bytes_sends_everything_plain() {
     outbound.send(&message).unwrap();
     outbound.send_owned(message.clone()).unwrap();
     outbound.send_prepared(&Prepared::compressed(&message, &Deflate::shared())).unwrap();
-    drop(outbound.lend(&message).unwrap());
+    send_with(outbound, &message, &[]).unwrap();
     outbound.send_fragment(&message, false).unwrap();
     outbound.send_fragment("", true).unwrap();
     let bytes = endpoint.write(usize::MAX);
@@ -236,7 +236,7 @@ fn short_messages_are_not_compressed() {
                     all.iter().for_each(|message| endpoint.outbound().send_owned(message.clone()).unwrap());
                 });
                 assert_sent(role, &agreed, &options, &expected, |endpoint| {
-                    all.iter().for_each(|message| drop(endpoint.outbound().lend(message).unwrap()));
+                    all.iter().for_each(|message| drop(send_with(endpoint.outbound(), message, &[]).unwrap()));
                 });
             }
         }
