@@ -138,11 +138,15 @@ fn a_message_that_lies_whole_in_the_window_costs_no_allocation() {
             while protocol.next_event().unwrap().is_some() {}
         }
         let mut turn = || {
-            assert_eq!(read(&mut protocol, &bytes), bytes.len());
-            assert!(matches!(protocol.next_event().unwrap(), Some((Event::Text(_) | Event::Binary(_), _))));
+            let mut at = 0;
+            while at < bytes.len() {
+                at += read(&mut protocol, &bytes[at..]);
+                let event = protocol.next_event().unwrap();
+                assert_eq!(matches!(event, Some((Event::Text(_) | Event::Binary(_), _))), at == bytes.len());
+            }
             assert!(protocol.next_event().unwrap().is_none());
         };
-        turn();
+        (0..3).for_each(|_| turn()); // the window takes the measure of the messages
         assert_eq!(allocation_count(turn), 0);
     }
 }
@@ -375,7 +379,14 @@ fn memory_follows_the_bytes_that_came() {
                 assert!(held <= 2 * came + 128 * KIB, "{held} for {came}");
             }
             assert!(protocol.next_event().unwrap().is_none());
-            assert!(grown(before) <= 64 * KIB + NOISE, "{}", grown(before)); // the window
+            // What it took is kept for the next one, until there is one that does without it ..
+            assert!(grown(before) <= 2 * len + 256 * KIB + NOISE, "{}", grown(before));
+            let small = frame(Role::Client, first, "small");
+            assert_eq!(read(&mut protocol, &small), small.len());
+            assert!(protocol.next_event().unwrap().is_some());
+            protocol.spare();
+            assert!(grown(before) <= 2 * 256 * KIB + NOISE, "{}", grown(before));
+            // .. or the connection falls silent.
             protocol.release();
             assert!(grown(before) <= NOISE, "{}", grown(before));
         }
@@ -470,7 +481,7 @@ fn a_blocking_connection_holds_no_buffer_while_its_peer_is_silent() {
     for after_silence in [false, true] {
         peer.write_all(&frame(Role::Server, TEXT, "sixteen bytes it")).unwrap();
         ws.recv().unwrap().unwrap();
-        assert_eq!(grown(before) >= 4 * KIB, !after_silence);
+        assert_eq!(grown(before) >= 4 * KIB, !after_silence, "{}", grown(before));
         ws.set_recv_timeout(millis(200));
         let silence = |_| {
             assert!(ws.recv().unwrap_err().is_retryable());

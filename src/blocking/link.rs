@@ -113,7 +113,8 @@ impl<S: Stream> Direct<S> {
         self.time_writes()?;
         self.unflushed = true;
         let Self { stream, outbound, write_timeout, .. } = self;
-        match outbound.send_with(message, |pieces| write_some(stream, pieces.iter().copied(), *write_timeout)) {
+        match outbound.send_with(message, |pieces| write_some(stream, pieces.iter().copied(), *write_timeout))
+        {
             // The rest is queued.
             Err(error) if error.is_retryable() => return Ok(()),
             result => result?,

@@ -163,7 +163,7 @@ mod tests {
     const KEY: MaskKey = MaskKey([0x12, 0x34, 0x56, 0x78]);
 
     fn payload(len: usize) -> Vec<u8> {
-        (0..len).map(|i| (i % 251) as u8).collect()
+        (0..=250).cycle().take(len).collect()
     }
 
     /// Every short length, and those around the edges from which on there are steps, and aligned ones.

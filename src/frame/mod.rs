@@ -9,8 +9,8 @@ mod utf8;
 use core::fmt;
 
 pub use close::{CloseCode, CloseFrame};
-pub(crate) use header::{HEADER_ROOM, HeaderBytes};
 pub use header::{FrameHeader, MAX_CONTROL_LEN, MAX_HEADER_LEN};
+pub(crate) use header::{HEADER_ROOM, HeaderBytes};
 pub(crate) use mask::copy_masked;
 pub use mask::{MaskKey, apply_mask};
 pub use opcode::OpCode;

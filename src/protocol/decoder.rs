@@ -384,9 +384,6 @@ impl Decoder {
             Stage::Gathering if whole => {
                 let kind = progress.kind;
                 self.message = None;
-                if self.gathering.as_ref().is_some_and(|gathering| gathering.is_large()) {
-                    self.gathering = None;
-                }
                 Ok(Step::Ready(Ready::Message(kind, range)))
             }
             Stage::Gathering => self.gather(piece, last),
@@ -543,6 +540,14 @@ impl Decoder {
 
     pub(super) fn take_gathered(&mut self, kind: MessageKind) -> Message {
         self.gathering.get_or_insert_default().take(kind)
+    }
+
+    /// Gives back the memory of a large message, unless it is the last that came.
+    pub(super) fn trim(&mut self) {
+        let frame_len = self.frame_len;
+        if self.gathering.as_ref().is_some_and(|gathering| gathering.is_too_large_for(frame_len)) {
+            self.release();
+        }
     }
 
     /// Gives back memory that holds nothing of a message.

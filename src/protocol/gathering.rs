@@ -2,7 +2,7 @@
 
 use super::{Message, MessageKind, MessageRef};
 
-/// Capacity that is kept though the next message did without it; more is given back.
+/// Capacity that is kept though the messages that come can do without it; more is given back.
 const KEPT_LEN: usize = 256 * 1024;
 /// The least room for a direct read that is worth one.
 const MIN_SPARE_LEN: usize = 16 * 1024;
@@ -100,9 +100,9 @@ impl Gathering {
         self.filled = 0;
     }
 
-    /// Whether it has more memory than is kept when a message does without it.
-    pub(super) const fn is_large(&self) -> bool {
-        self.text.capacity() + self.bytes.capacity() > KEPT_LEN
+    /// Whether it has more memory than is kept for messages of this length.
+    pub(super) fn is_too_large_for(&self, len: usize) -> bool {
+        self.text.capacity() + self.bytes.capacity() > len.saturating_mul(4).max(KEPT_LEN)
     }
 }
 

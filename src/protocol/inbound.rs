@@ -108,6 +108,7 @@ impl Inbound {
         if self.ready.is_some() {
             return self.window.rest(); // what is ready must stay where it is
         }
+        self.decoder.trim();
         let max_len = self.max_window_len.saturating_sub(self.window.len());
         self.window.spare(self.wanted_len().min(max_len))
     }

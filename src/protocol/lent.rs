@@ -70,6 +70,7 @@ impl<'a> Lent<'a> {
 
 impl Drop for Lent<'_> {
     fn drop(&mut self) {
+        self.inbound.decoder.trim();
         let rest = self.input.get(self.at..).unwrap_or_default();
         if self.inbound.is_closed() || self.inbound.error().is_some() {
             self.inbound.window.clear(); // nothing that still comes counts

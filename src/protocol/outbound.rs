@@ -10,7 +10,8 @@ use super::{
 };
 use crate::entropy::Entropy;
 use crate::frame::{
-    CloseFrame, FrameHeader, HEADER_ROOM, HeaderBytes, MAX_CONTROL_LEN, MaskKey, OpCode, apply_mask, copy_masked,
+    CloseFrame, FrameHeader, HEADER_ROOM, HeaderBytes, MAX_CONTROL_LEN, MaskKey, OpCode, apply_mask,
+    copy_masked,
 };
 use crate::handshake::DeflateParameters;
 

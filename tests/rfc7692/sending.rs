@@ -236,7 +236,8 @@ fn short_messages_are_not_compressed() {
                     all.iter().for_each(|message| endpoint.outbound().send_owned(message.clone()).unwrap());
                 });
                 assert_sent(role, &agreed, &options, &expected, |endpoint| {
-                    all.iter().for_each(|message| drop(send_with(endpoint.outbound(), message, &[]).unwrap()));
+                    all.iter()
+                        .for_each(|message| drop(send_with(endpoint.outbound(), message, &[]).unwrap()));
                 });
             }
         }
