@@ -95,13 +95,13 @@ impl Wire {
         &self.source[start..self.at]
     }
 
-    #[inline]
+    #[inline(always)]
     pub fn give(&mut self, bytes: &[u8]) {
         self.count();
         self.copy(0, bytes);
     }
 
-    #[inline]
+    #[inline(always)]
     pub fn give_all<'a>(&mut self, pieces: impl Iterator<Item = &'a [u8]>) -> usize {
         self.count();
         let mut len = 0;
@@ -112,13 +112,18 @@ impl Wire {
         len
     }
 
-    #[inline]
+    #[inline(always)]
     fn copy(&mut self, at: usize, bytes: &[u8]) {
         self.sink[at..at + bytes.len()].copy_from_slice(bytes);
         black_box(&mut self.sink);
         if self.watch.capturing.get() {
-            self.watch.captured.borrow_mut().extend_from_slice(bytes);
+            self.capture(bytes);
         }
+    }
+
+    #[cold]
+    fn capture(&self, bytes: &[u8]) {
+        self.watch.captured.borrow_mut().extend_from_slice(bytes);
     }
 }
 

@@ -72,15 +72,22 @@ impl FrameHeader {
         if opcode.is_control() {
             check_control(fin, short_len)?;
         }
-        let Some((payload_len, rest)) = decode_len(short_len, rest)? else { return Ok(None) };
-        let (mask, rest) = if second & MASKED == 0 {
-            (None, rest)
-        } else {
-            let Some((key, rest)) = rest.split_first_chunk::<4>() else { return Ok(None) };
-            (Some(MaskKey(*key)), rest)
-        };
+        let Some((payload_len, mask, rest)) = decode_len_and_mask(*second, rest)? else { return Ok(None) };
         let header = Self { fin, rsv1, opcode, mask, payload_len };
         Ok(Some((header, bytes.len() - rest.len())))
+    }
+
+    /// The same of a frame that is a whole message, not compressed, and nothing is wrong with. `None`:
+    /// anything else. Most frames are such, and there is less to look at: a quarter of the time.
+    #[inline]
+    pub(crate) fn decode_message(bytes: &[u8]) -> Option<(Self, usize)> {
+        const TEXT: u8 = FIN | OpCode::Text.bits();
+        const BINARY: u8 = FIN | OpCode::Binary.bits();
+        let [first @ (TEXT | BINARY), second, rest @ ..] = bytes else { return None };
+        let opcode = if *first == TEXT { OpCode::Text } else { OpCode::Binary };
+        let (payload_len, mask, rest) = decode_len_and_mask(*second, rest).ok()??;
+        let header = Self { fin: true, rsv1: false, opcode, mask, payload_len };
+        Some((header, bytes.len() - rest.len()))
     }
 
     /// Appends the header, with the length in its shortest form: 2 to 14 bytes.
@@ -153,6 +160,18 @@ fn check_control(fin: bool, short_len: u8) -> Result<(), FrameError> {
         return Err(FrameError::ControlTooLong);
     }
     Ok(())
+}
+
+/// What the header goes on with, and what follows it; `None`: more bytes are needed.
+#[inline(always)]
+#[expect(clippy::type_complexity, reason = "the two fields, and the rest")]
+fn decode_len_and_mask(second: u8, rest: &[u8]) -> Result<Option<(u64, Option<MaskKey>, &[u8])>, FrameError> {
+    let Some((payload_len, rest)) = decode_len(second & !MASKED, rest)? else { return Ok(None) };
+    if second & MASKED == 0 {
+        return Ok(Some((payload_len, None, rest)));
+    }
+    let Some((key, rest)) = rest.split_first_chunk::<4>() else { return Ok(None) };
+    Ok(Some((payload_len, Some(MaskKey(*key)), rest)))
 }
 
 /// The payload's length, and what follows it; `None`: more bytes are needed.

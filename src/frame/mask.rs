@@ -128,27 +128,59 @@ fn xor<const N: usize>(mut bytes: [u8; N], key: [u8; N]) -> [u8; N] {
     bytes
 }
 
-/// In words of 16 bytes, then 4, then single ones: little to set up.
+/// In steps that every CPU has, then ever shorter words: little to set up.
 #[inline(always)]
 fn mask_words(payload: &mut [u8], key: MaskKey) {
-    let (words, rest) = payload.as_chunks_mut::<16>();
-    mask_each(words, key.repeated());
-    let (words, rest) = rest.as_chunks_mut();
-    mask_each(words, key.0);
+    let (steps, rest) = payload.as_chunks_mut::<32>();
+    mask_each(steps, key.repeated());
+    let rest = mask_first::<16>(rest, key);
+    let rest = mask_first::<8>(rest, key);
+    let rest = mask_first::<4>(rest, key);
     for (byte, key) in rest.iter_mut().zip(key.0) {
         *byte ^= key;
     }
 }
 
+/// Masks the first `N` bytes, if there are so many; what follows them.
+#[inline(always)]
+fn mask_first<const N: usize>(payload: &mut [u8], key: MaskKey) -> &mut [u8] {
+    if payload.len() < N {
+        return payload;
+    }
+    let (first, rest) = payload.split_at_mut(N);
+    if let Some(first) = first.first_chunk_mut::<N>() {
+        *first = xor(*first, key.repeated());
+    }
+    rest
+}
+
+/// The same from one place to another.
 #[inline(always)]
 fn copy_words(out: &mut [u8], payload: &[u8], key: MaskKey) {
-    let ((out_words, out), (words, rest)) = (out.as_chunks_mut::<16>(), payload.as_chunks::<16>());
-    copy_each(out_words, words, key.repeated());
-    let ((out_words, out), (words, rest)) = (out.as_chunks_mut(), rest.as_chunks());
-    copy_each(out_words, words, key.0);
+    let ((out_steps, out), (steps, rest)) = (out.as_chunks_mut::<32>(), payload.as_chunks::<32>());
+    copy_each(out_steps, steps, key.repeated());
+    let (out, rest) = copy_first::<16>(out, rest, key);
+    let (out, rest) = copy_first::<8>(out, rest, key);
+    let (out, rest) = copy_first::<4>(out, rest, key);
     for ((out, byte), key) in out.iter_mut().zip(rest).zip(key.0) {
         *out = byte ^ key;
     }
+}
+
+#[inline(always)]
+fn copy_first<'o, 'p, const N: usize>(
+    out: &'o mut [u8],
+    payload: &'p [u8],
+    key: MaskKey,
+) -> (&'o mut [u8], &'p [u8]) {
+    if payload.len() < N {
+        return (out, payload);
+    }
+    let ((out_first, out), (first, rest)) = (out.split_at_mut(N), payload.split_at(N));
+    if let (Some(out), Some(first)) = (out_first.first_chunk_mut::<N>(), first.first_chunk::<N>()) {
+        *out = xor(*first, key.repeated());
+    }
+    (out, rest)
 }
 
 #[cfg(test)]

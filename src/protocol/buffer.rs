@@ -17,8 +17,8 @@ pub(super) struct Buffer {
     /// What is filled and not consumed; `start <= end <= bytes.len()`.
     start: usize,
     end: usize,
-    /// Whether the last read filled all the room there was: more would have come.
-    was_filled: bool,
+    /// Where the room ended that was given to the last read.
+    room_end: usize,
 }
 
 impl Buffer {
@@ -80,15 +80,16 @@ impl Buffer {
     /// Room to read up to `wanted` bytes into, at the end. There may be less: it grows twofold,
     /// while reads fill it.
     pub(super) fn spare(&mut self, wanted: usize) -> &mut [u8] {
+        let was_filled = self.end == self.room_end; // more would have come
         self.compact();
         let needed = self.end.saturating_add(wanted);
         let small = self.bytes.len() < INITIAL_LEN.min(needed) || self.end == self.bytes.len();
-        if (core::mem::take(&mut self.was_filled) || small) && self.bytes.len() < needed {
+        if (was_filled || small) && self.bytes.len() < needed {
             let grown = (self.bytes.len() * 2).max(INITIAL_LEN).min(needed);
             self.bytes.resize(grown, 0);
         }
-        let end = self.bytes.len().min(needed);
-        self.bytes.get_mut(self.end..end).unwrap_or_default()
+        self.room_end = self.bytes.len().min(needed);
+        self.bytes.get_mut(self.end..self.room_end).unwrap_or_default()
     }
 
     /// What there is of that room without moving anything.
@@ -100,7 +101,6 @@ impl Buffer {
     #[inline]
     pub(super) fn fill(&mut self, len: usize) {
         self.end = self.end.saturating_add(len).min(self.bytes.len());
-        self.was_filled = self.end == self.bytes.len();
     }
 
     /// Copies `bytes` to the end, whatever the length. Moves nothing.

@@ -13,8 +13,9 @@ use core::ops::Range;
 use super::deflate::Decompressor;
 use super::gathering::Gathering;
 use super::progress::{Limits, Payload, Progress, Stage};
+use super::whole::WholeMessage;
 use super::{Config, Event, Message, MessageKind, MessageRef, ProtocolError, Role, as_u64};
-use crate::frame::{CloseFrame, FrameHeader, OpCode, Utf8Decoder, apply_mask, check_utf8};
+use crate::frame::{CloseFrame, FrameHeader, OpCode, Utf8Decoder, apply_mask};
 use crate::handshake::DeflateParameters;
 
 /// How much of a payload is gathered at a time: it is still in the nearest cache when its mask is
@@ -27,8 +28,7 @@ const PART_LEN: usize = 64;
 /// Something to hand out. Ranges are places in the input, where the mask is off already.
 #[derive(Debug)]
 pub(super) enum Ready {
-    /// A message that lies whole in the input; text is not checked yet.
-    Message(MessageKind, Range<usize>),
+    Message(WholeMessage),
     /// A message that was gathered.
     Gathered(MessageKind),
     Ping(Range<usize>),
@@ -42,14 +42,6 @@ pub(super) enum Ready {
     Inflated(Range<usize>),
     /// Of a message that is read in parts: its last piece was given.
     End,
-}
-
-/// Where a message lies in the input, unmasked. Its text is not checked yet.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct WholeMessage {
-    kind: MessageKind,
-    start: usize,
-    end: usize,
 }
 
 /// How the caller wants a message that begins now.
@@ -70,24 +62,24 @@ enum Step {
 
 #[derive(Debug)]
 pub(super) struct Decoder {
-    role: Role,
-    limits: Limits,
+    pub(super) role: Role,
+    pub(super) limits: Limits,
     /// Inflates compressed messages, where that was agreed on.
     inflate: Option<Decompressor>,
     payload: Option<Payload>,
     /// How long the last frame was, its header counted; or the one that is left in the input.
-    frame_len: usize,
-    message: Option<Progress>,
+    pub(super) frame_len: usize,
+    pub(super) message: Option<Progress>,
     /// Checks the text of a message that doesn't come in one piece.
     text: Utf8Decoder,
     gathering: Option<Box<Gathering>>,
     /// How much of what was inflated has been given out in parts.
     given: usize,
     /// Whether what was gathered has been shown, and may be forgotten.
-    gathering_shown: bool,
+    pub(super) gathering_shown: bool,
     /// Whether the peer's close came: nothing after it counts.
-    closed: bool,
-    error: Option<ProtocolError>,
+    pub(super) closed: bool,
+    pub(super) error: Option<ProtocolError>,
 }
 
 impl Decoder {
@@ -118,34 +110,6 @@ impl Decoder {
 
     pub(super) const fn error(&self) -> Option<&ProtocolError> {
         self.error.as_ref()
-    }
-
-    /// The common case in one go: a message that is not compressed, in one frame, all of which
-    /// lies at `at`, its mask taken off. `None`: anything else, also what is wrong, and nothing
-    /// has happened; [`advance`](Self::advance) sees to it.
-    #[inline]
-    pub(super) fn whole_message(&mut self, input: &mut [u8], at: &mut usize) -> Option<WholeMessage> {
-        let under_way = self.message.is_some() || self.gathering_shown;
-        if under_way || self.closed || self.error.is_some() {
-            return None;
-        }
-        let rest = input.get_mut(*at..)?;
-        let (header, header_len) = FrameHeader::decode(rest).ok()??;
-        let kind = MessageKind::of(header.opcode)?;
-        let masked = self.role == Role::Server;
-        let plain = header.fin && !header.rsv1 && header.mask.is_some() == masked;
-        if !plain || !self.limits.allow_whole(header.payload_len) {
-            return None;
-        }
-        let end = header_len.checked_add(usize::try_from(header.payload_len).ok()?)?;
-        let payload = rest.get_mut(header_len..end)?;
-        if let Some(key) = header.mask {
-            apply_mask(payload, key, 0);
-        }
-        let start = *at + header_len;
-        *at += end;
-        self.frame_len = end;
-        Some(WholeMessage { kind, start, end: *at })
     }
 
     /// Decodes `input` from `at` on, until there is something to hand out. `None`: all that
@@ -271,9 +235,9 @@ impl Decoder {
         plain && came < self.frame_len && self.frame_len <= waiting_len
     }
 
-    /// How many bytes are expected next: the rest of a payload, or a frame like the last one.
-    pub(super) fn expected_len(&self) -> usize {
-        self.payload.as_ref().map_or(self.frame_len, Payload::left)
+    /// How many bytes of the payload under way are still to come.
+    pub(super) fn payload_left(&self) -> Option<usize> {
+        self.payload.as_ref().map(Payload::left)
     }
 
     fn check_header(&self, header: &FrameHeader) -> Result<(), ProtocolError> {
@@ -384,7 +348,8 @@ impl Decoder {
             Stage::Gathering if whole => {
                 let kind = progress.kind;
                 self.message = None;
-                Ok(Step::Ready(Ready::Message(kind, range)))
+                let Range { start, end } = range;
+                Ok(Step::Ready(Ready::Message(WholeMessage { kind, start, end })))
             }
             Stage::Gathering => self.gather(piece, last),
             _ if progress.compressed => self.gather(piece, last),
@@ -481,28 +446,6 @@ impl Decoder {
         last.then_some(gathering.filled_len())
     }
 
-    /// A whole message, as an event that borrows.
-    #[inline]
-    pub(super) fn message<'a>(
-        &mut self,
-        input: &'a [u8],
-        whole: WholeMessage,
-    ) -> Result<Option<Event<'a>>, ProtocolError> {
-        let payload = input.get(whole.start..whole.end).unwrap_or_default();
-        match whole.kind {
-            MessageKind::Binary => Ok(Some(Event::Binary(payload))),
-            MessageKind::Text => match check_utf8(payload) {
-                Ok(text) => Ok(Some(Event::Text(text))),
-                Err(error) => Err(self.fail(error.into())),
-            },
-        }
-    }
-
-    #[cold]
-    fn fail(&mut self, error: ProtocolError) -> ProtocolError {
-        self.error.insert(error).clone()
-    }
-
     /// What is ready, as an event that borrows; `None` of the parts of a message.
     pub(super) fn event<'a>(
         &'a mut self,
@@ -511,9 +454,7 @@ impl Decoder {
     ) -> Result<Option<Event<'a>>, ProtocolError> {
         let bytes = |range| input.get(range).unwrap_or_default();
         Ok(Some(match ready {
-            Ready::Message(kind, Range { start, end }) => {
-                return self.message(input, WholeMessage { kind, start, end });
-            }
+            Ready::Message(whole) => return self.message(input, whole),
             Ready::Gathered(kind) => match self.show_gathered(kind) {
                 MessageRef::Text(text) => Event::Text(text),
                 MessageRef::Binary(bytes) => Event::Binary(bytes),

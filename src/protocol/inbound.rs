@@ -1,7 +1,8 @@
 //! The receiving half: bytes in, events out.
 
 use super::buffer::Buffer;
-use super::decoder::{Decoder, Delivery, Ready, WholeMessage};
+use super::decoder::{Decoder, Delivery, Ready};
+use super::whole::WholeMessage;
 use super::{Config, Message, ProtocolError, Role};
 use crate::frame::CloseFrame;
 use crate::handshake::DeflateParameters;
@@ -114,10 +115,14 @@ impl Inbound {
     }
 
     /// How much to read at a time. Of small frames many; of a large one no more than is missing, or
-    /// as much as the last one had: a read that ends with a frame leaves nothing to be moved.
+    /// as much as the last one had: a read that ends with a frame leaves nothing to be moved. Of what
+    /// is gathered elsewhere, as much as stays in the cache until then.
     fn wanted_len(&self) -> usize {
-        match self.decoder.expected_len() {
-            len @ MIN_EXACT_LEN.. => len.saturating_sub(self.window.len()).max(MIN_READ_LEN),
+        match (self.decoder.frame_len, self.decoder.payload_left()) {
+            (MIN_EXACT_LEN.., Some(left)) => left.clamp(MIN_READ_LEN, BATCH_LEN),
+            (len @ MIN_EXACT_LEN.., None) if len <= self.max_window_len => {
+                len.saturating_sub(self.window.len()).max(MIN_READ_LEN)
+            }
             _ => BATCH_LEN,
         }
     }

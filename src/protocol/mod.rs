@@ -19,6 +19,7 @@ mod buffer;
 mod config;
 mod decoder;
 mod deflate;
+mod direct;
 mod error;
 mod gathering;
 mod inbound;
@@ -30,6 +31,7 @@ mod output;
 mod parts;
 mod prepared;
 mod progress;
+mod whole;
 
 pub use config::Config;
 pub use deflate::Deflate;

@@ -2,6 +2,7 @@
 
 use super::decoder::{Delivery, Ready};
 use super::inbound::{Inbound, Replay};
+use super::whole::WholeMessage;
 use super::{Event, Message, MessageKind, MessageRef, ProtocolError};
 use crate::frame::CloseFrame;
 
@@ -77,7 +78,7 @@ impl Inbound {
                 let message = self.decoder.take_gathered(kind);
                 Ok(Some(self.replay(message)))
             }
-            Ready::Message(kind, _) => {
+            Ready::Message(WholeMessage { kind, .. }) => {
                 let event = self.decoder.event(self.window.filled(), ready)?;
                 let message = match event {
                     Some(Event::Text(text)) => MessageRef::Text(text).into(),
