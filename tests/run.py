@@ -169,16 +169,19 @@ def crate_steps(quick):
     tree = "cargo tree --locked --edges normal --depth 1 --prefix none --format '{lib}'"
     steps = [
         cargo("format", "fmt", "--all", "--check", "--", "--color=never"),
-        cargo("format of fuzz", "fmt", "--manifest-path", "fuzz/Cargo.toml", "--check", "--", "--color=never"),
+        *(cargo(f"format of {name}", "fmt", "--manifest-path", f"{name}/Cargo.toml", "--check", "--", "--color=never")
+          for name in ("fuzz", "benches")),
         Step("dependencies", ["bash", "-c", f"diff <(printf '%s\\n' talkback {names} | sort) <({tree} | sort)"]),
         cargo("lints", "clippy", "--locked", "--all-targets", "--", "-D", "warnings"),
         *(cargo(f"lints with {name}", "clippy", "--locked", "--all-targets", "--no-default-features", *features, "--", "-D", "warnings")
-          for name, features in (("no feature", []), ("deflate alone", ["--features", "deflate"]), ("simd alone", ["--features", "simd"]))),
+          for name, features in (("no feature", []), ("deflate alone", ["--features", "deflate"]), ("simd and wide", ["--features", "simd,wide"]))),
         cargo("documentation", "doc", "--locked", "--no-deps", RUSTDOCFLAGS="-D warnings"),
         cargo("tests", "test", "--locked", "--no-fail-fast", count=cargo_tests),
     ]
     if not quick:
         steps.append(cargo("tests with no feature", "test", "--locked", "--no-fail-fast", "--no-default-features", count=cargo_tests))
+        steps.append(cargo("tests of masking with wide", "test", "--locked", "--lib", "--features", "wide", "mask", count=cargo_tests))
+        steps.append(Step("instructions", [sys.executable, "benches/codec/instructions.py"], last_line))
     return steps
 
 

@@ -51,6 +51,7 @@ has node || packages+=(nodejs)
 has npm || packages+=(npm)
 has cc || packages+=(gcc libc6-dev)
 has c++ || packages+=(g++) # libFuzzer is C++
+has valgrind || packages+=(valgrind)
 if [ "${#packages[@]}" -gt 0 ]; then
   echo "installing ${packages[*]}"
   has apt-get || missing "install these first, there is no apt-get here: ${packages[*]}"

@@ -15,14 +15,14 @@ import sys
 MANIFEST = pathlib.Path(__file__).resolve().parent.parent / "Cargo.toml"
 COUNT = 4000
 CONTESTANT = "talkback"
-# what was counted, and 4 % on top; receiving 16 bytes shall never take more than 200
+# what was counted, and 4 % on top
 CEILINGS = {
     "receive, binary, 16 B": 180,
-    "receive, ASCII, 125 B": 0,
-    "receive, non-ASCII, 1 KiB": 0,
-    "send, binary, 16 B": 0,
-    "client send, binary, 16 B": 0,
-    "client send, binary, 1 KiB": 0,
+    "receive, ASCII, 125 B": 493,
+    "receive, non-ASCII, 1 KiB": 2450,
+    "send, binary, 16 B": 115,
+    "client send, binary, 16 B": 264,
+    "client send, binary, 1 KiB": 683,
 }
 
 

@@ -60,7 +60,11 @@ pub fn measure(row: Row, quick: bool) -> Measured {
             }
         }
     }
-    contestants.into_iter().zip(all).map(|(contestant, rounds)| (contestant, rounds.map(Rounds::figures))).collect()
+    contestants
+        .into_iter()
+        .zip(all)
+        .map(|(contestant, rounds)| (contestant, rounds.map(Rounds::figures)))
+        .collect()
 }
 
 impl Rounds {
@@ -68,7 +72,8 @@ impl Rounds {
         let mut connections = Vec::new();
         for pad in PADS {
             let setup = Setup::new(row, pad);
-            let (workload, watch, inbox) = (setup.workload.clone(), setup.wire.watch(), setup.inbox.watch.clone());
+            let (workload, watch, inbox) =
+                (setup.workload.clone(), setup.wire.watch(), setup.inbox.watch.clone());
             let running = (contestant.open)(row, setup)?;
             connections.push(Connection { running, setup: workload, watch, inbox });
         }

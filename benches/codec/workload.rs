@@ -79,7 +79,12 @@ impl Workload {
         let messages: Vec<Bytes> = (0..count).map(|_| message(row, &mut random).into()).collect();
         let mut frames = Vec::new();
         for message in &messages {
-            append_frame(&mut frames, row.is_text(), message, random.next().to_le_bytes()[..4].try_into().unwrap());
+            append_frame(
+                &mut frames,
+                row.is_text(),
+                message,
+                random.next().to_le_bytes()[..4].try_into().unwrap(),
+            );
         }
         Self { messages, frames }
     }

@@ -54,7 +54,7 @@ pub(super) enum Delivery {
     Parts(usize),
 }
 
-enum Step {
+pub(super) enum Step {
     Ready(Ready),
     NeedsMore,
     Continue,
@@ -71,10 +71,10 @@ pub(super) struct Decoder {
     pub(super) frame_len: usize,
     pub(super) message: Option<Progress>,
     /// Checks the text of a message that doesn't come in one piece.
-    text: Utf8Decoder,
-    gathering: Option<Box<Gathering>>,
+    pub(super) text: Utf8Decoder,
+    pub(super) gathering: Option<Box<Gathering>>,
     /// How much of what was inflated has been given out in parts.
-    given: usize,
+    pub(super) given: usize,
     /// Whether what was gathered has been shown, and may be forgotten.
     pub(super) gathering_shown: bool,
     /// Whether the peer's close came: nothing after it counts.
@@ -159,29 +159,6 @@ impl Decoder {
                 Step::Continue => {}
             }
         }
-    }
-
-    /// What was inflated and not given out yet, of a message that is read in parts.
-    fn inflated(&mut self, delivery: Delivery) -> Option<Step> {
-        let progress = self.message.as_ref().filter(|progress| progress.compressed)?;
-        let gathering = self.gathering.as_mut()?;
-        if !matches!(progress.stage, Stage::InParts | Stage::PartsGiven) {
-            return None;
-        }
-        let start = self.given;
-        let left = gathering.filled_len().saturating_sub(start);
-        match (delivery, left) {
-            (Delivery::Parts(0), 1..) => return Some(Step::NeedsMore), // nothing of it is lost
-            (Delivery::Parts(max_len), 1..) => {
-                self.given += left.min(max_len);
-                return Some(Step::Ready(Ready::Inflated(start..self.given)));
-            }
-            (Delivery::Whole { .. }, _) | (_, 0) => {
-                gathering.clear();
-                self.given = 0;
-            }
-        }
-        None
     }
 
     /// The end of a message that came to it in the step before.
@@ -397,27 +374,6 @@ impl Decoder {
         Ok(Step::Continue)
     }
 
-    fn give_part(
-        &mut self,
-        piece: &[u8],
-        range: Range<usize>,
-        last: bool,
-        delivery: Delivery,
-    ) -> Result<Step, ProtocolError> {
-        let Some(progress) = &mut self.message else { return Ok(Step::Continue) };
-        if progress.kind == MessageKind::Text {
-            self.text.decode(piece)?;
-        }
-        if last {
-            self.text.finish()?;
-            progress.finish();
-        }
-        Ok(match delivery {
-            Delivery::Parts(_) if !range.is_empty() => Step::Ready(Ready::Data(range)),
-            _ => Step::Continue,
-        })
-    }
-
     /// Room in the buffer of a large binary message, for its payload to be read straight
     /// into; `None` where there is no such message under way.
     pub(super) fn direct_spare(&mut self) -> Option<&mut [u8]> {
@@ -464,14 +420,6 @@ impl Decoder {
             Ready::Close(frame) => Event::Close(frame),
             Ready::Start(_) | Ready::Data(_) | Ready::Inflated(_) | Ready::End => return Ok(None),
         }))
-    }
-
-    /// A piece that was inflated, of a message that is read in parts.
-    pub(super) fn inflated_part(&self, range: Range<usize>) -> &[u8] {
-        let gathering = self.gathering.as_ref();
-        let inflated =
-            gathering.map_or(&[][..], |gathering| gathering.message(MessageKind::Binary).as_bytes());
-        inflated.get(range).unwrap_or_default()
     }
 
     pub(super) fn show_gathered(&mut self, kind: MessageKind) -> MessageRef<'_> {

@@ -1,7 +1,10 @@
 //! A message given out as it comes, for those that are too large to hold.
 
-use super::decoder::{Delivery, Ready};
+use core::ops::Range;
+
+use super::decoder::{Decoder, Delivery, Ready, Step};
 use super::inbound::{Inbound, Replay};
+use super::progress::Stage;
 use super::whole::WholeMessage;
 use super::{Event, Message, MessageKind, MessageRef, ProtocolError};
 use crate::frame::CloseFrame;
@@ -109,5 +112,60 @@ impl Inbound {
         let piece = rest.get(..max_len).unwrap_or(rest);
         replay.given += piece.len();
         (!piece.is_empty()).then_some(Part::Data(piece))
+    }
+}
+
+impl Decoder {
+    /// Gives out a piece of a payload.
+    pub(super) fn give_part(
+        &mut self,
+        piece: &[u8],
+        range: Range<usize>,
+        last: bool,
+        delivery: Delivery,
+    ) -> Result<Step, ProtocolError> {
+        let Some(progress) = &mut self.message else { return Ok(Step::Continue) };
+        if progress.kind == MessageKind::Text {
+            self.text.decode(piece)?;
+        }
+        if last {
+            self.text.finish()?;
+            progress.finish();
+        }
+        Ok(match delivery {
+            Delivery::Parts(_) if !range.is_empty() => Step::Ready(Ready::Data(range)),
+            _ => Step::Continue,
+        })
+    }
+
+    /// What was inflated and not given out yet, of a message that is read in parts.
+    pub(super) fn inflated(&mut self, delivery: Delivery) -> Option<Step> {
+        let progress = self.message.as_ref().filter(|progress| progress.compressed)?;
+        let gathering = self.gathering.as_mut()?;
+        if !matches!(progress.stage, Stage::InParts | Stage::PartsGiven) {
+            return None;
+        }
+        let start = self.given;
+        let left = gathering.filled_len().saturating_sub(start);
+        match (delivery, left) {
+            (Delivery::Parts(0), 1..) => return Some(Step::NeedsMore), // nothing of it is lost
+            (Delivery::Parts(max_len), 1..) => {
+                self.given += left.min(max_len);
+                return Some(Step::Ready(Ready::Inflated(start..self.given)));
+            }
+            (Delivery::Whole { .. }, _) | (_, 0) => {
+                gathering.clear();
+                self.given = 0;
+            }
+        }
+        None
+    }
+
+    /// A piece that was inflated, of a message that is read in parts.
+    fn inflated_part(&self, range: Range<usize>) -> &[u8] {
+        let gathering = self.gathering.as_ref();
+        let inflated =
+            gathering.map_or(&[][..], |gathering| gathering.message(MessageKind::Binary).as_bytes());
+        inflated.get(range).unwrap_or_default()
     }
 }

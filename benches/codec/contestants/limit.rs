@@ -24,9 +24,7 @@ pub fn open(row: Row, setup: Setup) -> Option<Box<dyn Running>> {
             start: 0,
             end: 0,
         }),
-        Direction::Receive => {
-            Box::new(Large { wire, inbox, text: row.is_text(), message: vec![0; row.len] })
-        }
+        Direction::Receive => Box::new(Large { wire, inbox, text: row.is_text(), message: vec![0; row.len] }),
         Direction::Send => Box::new(Sender { wire, workload, text: row.is_text(), next: 0 }),
         Direction::ClientSend => Box::new(ClientSender {
             wire,
@@ -234,7 +232,8 @@ pub fn copy_masked(out: &mut [u8], payload: &[u8], key: [u8; 4]) {
     out_head.iter_mut().zip(head).zip(key.iter().cycle()).for_each(|((out, byte), key)| *out = byte ^ key);
     let key = rotated(key, head_len);
     let wide = wide(key);
-    let ((out_chunks, out), (chunks, rest)) = (out.as_chunks_mut::<STEP_LEN>(), payload.as_chunks::<STEP_LEN>());
+    let ((out_chunks, out), (chunks, rest)) =
+        (out.as_chunks_mut::<STEP_LEN>(), payload.as_chunks::<STEP_LEN>());
     for (out, chunk) in out_chunks.iter_mut().zip(chunks) {
         out.iter_mut().zip(chunk).zip(wide).for_each(|((out, byte), key)| *out = byte ^ key);
     }

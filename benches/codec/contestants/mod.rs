@@ -34,6 +34,8 @@ pub enum Place {
     Limit,
     Ours,
     Rival,
+    /// The encoder of a rival without its connection: not what its users call to send.
+    Encoder,
     /// A part of the work.
     Baseline,
 }
@@ -63,11 +65,11 @@ pub fn all() -> Vec<Contestant> {
         #[cfg(feature = "rivals")]
         contestant("yawc", Place::Rival, yawc::open as _),
         #[cfg(feature = "rivals")]
-        contestant("yawc, encoder", Place::Rival, yawc::open_encoder as _),
+        contestant("yawc, encoder", Place::Encoder, yawc::open_encoder as _),
         #[cfg(feature = "rivals")]
         contestant("sockudo-ws", Place::Rival, sockudo::open as _),
         #[cfg(feature = "rivals")]
-        contestant("sockudo-ws, encoder", Place::Rival, sockudo::open_encoder as _),
+        contestant("sockudo-ws, encoder", Place::Encoder, sockudo::open_encoder as _),
         contestant("memcpy", Place::Baseline, baselines::open_copy as _),
         contestant("memcpy+xor", Place::Baseline, baselines::open_mask as _),
         contestant("simdutf8", Place::Baseline, baselines::open_check as _),
