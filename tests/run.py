@@ -182,6 +182,7 @@ def crate_steps(quick):
         steps.append(cargo("tests with no feature", "test", "--locked", "--no-fail-fast", "--no-default-features", count=cargo_tests))
         steps.append(cargo("tests of masking with wide", "test", "--locked", "--lib", "--features", "wide", "mask", count=cargo_tests))
         steps.append(Step("instructions", [sys.executable, "benches/codec/instructions.py"], last_line))
+        steps.append(Step("footprint", [sys.executable, "benches/footprint/measure.py", "--check"], last_line))
     return steps
 
 
