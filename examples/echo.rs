@@ -1,8 +1,9 @@
-//! Sends back what it gets: a thread a connection, every path, any Origin, up to 64 MiB a message.
-//! With `--private`, each connection has compression states of its own.
+//! Sends back what it gets: every path, any Origin, up to 64 MiB a message. In loops, one a core; with
+//! `--threads`, by blocking calls in a thread a connection. With `--private`, each connection has
+//! compression states of its own.
 //!
 //! ```text
-//! cargo run --release --example echo [-- [--private] [ADDR]]
+//! cargo run --release --example echo [-- [--threads] [--private] [ADDR]]
 //! ```
 
 use std::error::Error;
@@ -12,31 +13,56 @@ use std::time::Duration;
 use std::{env, io, thread};
 
 use talkback::handshake::Origins;
-use talkback::protocol::Deflate;
+use talkback::http::Request;
+use talkback::protocol::{Deflate, MessageRef};
+use talkback::server::{Connection, Handler, Server};
 use talkback::{Accept, Config};
 
 const MAX_MESSAGE_LEN: usize = 64 * 1024 * 1024;
 
 fn main() -> ExitCode {
-    let mut arguments: Vec<String> = env::args().skip(1).collect();
-    let private = arguments.first().is_some_and(|argument| argument == "--private");
-    let deflate = if private { Deflate::private() } else { Deflate::shared() };
-    let address = arguments.drain(usize::from(private)..).next();
-    let address = address.unwrap_or_else(|| "127.0.0.1:9001".to_owned());
-    match serve(&address, deflate) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("echo: {address}: {error}");
-            ExitCode::FAILURE
-        }
+    let (flags, addresses): (Vec<_>, Vec<_>) =
+        env::args().skip(1).partition(|argument| argument.starts_with("--"));
+    if let Some(unknown) = flags.iter().find(|flag| !["--threads", "--private"].contains(&flag.as_str())) {
+        eprintln!("echo: no such flag: {unknown}");
+        return ExitCode::FAILURE;
+    }
+    let has = |name: &str| flags.iter().any(|flag| flag == name);
+    let address = addresses.first().map_or("127.0.0.1:9001", String::as_str);
+    let deflate = if has("--private") { Deflate::private() } else { Deflate::shared() };
+    let config = Config::default().max_message_len(Some(MAX_MESSAGE_LEN)).deflate(Some(deflate));
+    let accept = Accept::new().origins(Origins::Any).config(config);
+    let served = if has("--threads") { serve_by_threads(address, &accept) } else { serve(address, accept) };
+    if let Err(error) = served {
+        eprintln!("echo: {address}: {error}");
+        return ExitCode::FAILURE;
+    }
+    ExitCode::SUCCESS
+}
+
+fn serve(address: &str, accept: Accept) -> io::Result<()> {
+    let server = Server::bind(address)?.accept(accept);
+    println!("listening on ws://{}", server.local_addr()?);
+    server.run(Echo)
+}
+
+#[derive(Clone)]
+struct Echo;
+
+impl Handler for Echo {
+    type State = ();
+
+    fn on_open(&mut self, _: &mut Connection<'_>, _: &Request) {}
+
+    fn on_message(&mut self, (): &mut (), connection: &mut Connection<'_>, message: MessageRef<'_>) {
+        // While too much waits for a peer, it is not read: nothing is ever refused here.
+        connection.send(message).unwrap_or_default();
     }
 }
 
-fn serve(address: &str, deflate: Deflate) -> io::Result<()> {
+fn serve_by_threads(address: &str, accept: &Accept) -> io::Result<()> {
     let listener = TcpListener::bind(address)?;
     println!("listening on ws://{}", listener.local_addr()?);
-    let config = Config::default().max_message_len(Some(MAX_MESSAGE_LEN)).deflate(Some(deflate));
-    let accept = Accept::new().origins(Origins::Any).config(config);
     for stream in listener.incoming() {
         // A connection that went away before it was taken is no reason to stop.
         let Ok(stream) = stream else {

@@ -28,7 +28,7 @@ ARTIFACTS = CACHE / "artifacts"
 TAIL_LINES = 40
 FAILURE = re.compile(r"FAIL|test .* FAILED$|error[:\[]")
 RUN_SECONDS = 38 * 60  # the whole; what is not done by then has failed
-DEPENDENCIES = ["base64", "bytes", "httparse", "sha1", "simdutf8", "zlib_rs"]
+DEPENDENCIES = ["base64", "bytes", "httparse", "mio", "sha1", "simdutf8", "zlib_rs"]
 
 
 def gate(_log):

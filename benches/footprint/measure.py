@@ -24,8 +24,8 @@ import tempfile
 import time
 
 # What talkback may cost, with its default features.
-MAX_CRATES = 15  # itself counted
-MAX_BYTES = 750_000  # stripped; 730,048 were measured
+MAX_CRATES = 16  # itself counted
+MAX_BYTES = 790_000  # stripped; 757,416 were measured
 MAX_CPU_SECONDS = 40  # of the fastest build; 16 were measured, on a machine that was busy
 
 CHECK_BUILDS = 3  # at most: the first below the ceiling is enough

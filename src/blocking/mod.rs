@@ -124,8 +124,8 @@ impl<S: Stream> WebSocket<S> {
     #[must_use]
     pub fn with_deflate(mut self, agreed: &DeflateParameters) -> Self {
         let options = self.config.deflate.unwrap_or_else(Deflate::private);
-        self.receiver.inbound.set_deflate(agreed);
-        self.link.outbound.set_deflate(agreed, &options);
+        self.receiver.inbound.set_deflate(Some(agreed));
+        self.link.outbound.set_deflate(Some(agreed), &options);
         self.deflate = Some(*agreed);
         self
     }

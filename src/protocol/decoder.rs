@@ -100,8 +100,15 @@ impl Decoder {
         }
     }
 
-    pub(super) fn set_deflate(&mut self, agreed: &DeflateParameters) {
-        self.inflate = Decompressor::new(self.role, agreed);
+    pub(super) fn set_deflate(&mut self, agreed: Option<&DeflateParameters>) {
+        self.inflate = agreed.and_then(|agreed| Decompressor::new(self.role, agreed));
+    }
+
+    /// Whether no message is under way, nothing has ended it, and no compression state is held.
+    #[cfg(feature = "server")]
+    pub(super) fn is_idle(&self) -> bool {
+        let stateless = self.inflate.as_ref().is_none_or(Decompressor::is_stateless);
+        self.message.is_none() && !self.closed && self.error.is_none() && stateless
     }
 
     pub(super) const fn is_closed(&self) -> bool {

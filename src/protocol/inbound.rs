@@ -91,7 +91,7 @@ impl Inbound {
         }
     }
 
-    pub(crate) fn set_deflate(&mut self, agreed: &DeflateParameters) {
+    pub(crate) fn set_deflate(&mut self, agreed: Option<&DeflateParameters>) {
         self.decoder.set_deflate(agreed);
     }
 
@@ -102,8 +102,7 @@ impl Inbound {
     /// fill it, to 32 KiB, or to what a large frame takes, 256 KiB at most; it may be empty while an event that was polled has not been taken, and while a
     /// full window waits to be decoded.
     pub fn spare(&mut self) -> &mut [u8] {
-        self.direct = self.ready.is_none() && self.window.is_empty() && self.decoder.direct_spare().is_some();
-        if self.direct {
+        if self.wants_direct() {
             return self.decoder.direct_spare().unwrap_or_default();
         }
         if self.ready.is_some() {
@@ -112,6 +111,24 @@ impl Inbound {
         self.decoder.trim();
         let max_len = self.max_window_len.saturating_sub(self.window.len());
         self.window.spare(self.wanted_len().min(max_len))
+    }
+
+    /// Room in the final buffer of a large binary message, if one is under way.
+    #[cfg(feature = "server")]
+    pub(crate) fn direct_spare(&mut self) -> Option<&mut [u8]> {
+        if self.wants_direct() { self.decoder.direct_spare() } else { None }
+    }
+
+    /// Notes whether what is read next belongs into a message's buffer.
+    fn wants_direct(&mut self) -> bool {
+        self.direct = self.ready.is_none() && self.window.is_empty() && self.decoder.direct_spare().is_some();
+        self.direct
+    }
+
+    /// Whether nothing has begun and nothing waits.
+    #[cfg(feature = "server")]
+    pub(super) fn is_idle(&self) -> bool {
+        self.ready.is_none() && self.replay.is_none() && self.window.is_empty() && self.decoder.is_idle()
     }
 
     /// How much to read at a time. Of small frames many; of a large one no more than is missing, or

@@ -119,9 +119,25 @@ impl Protocol {
     /// Allocates nothing: the states are made when they are first used.
     #[must_use]
     pub fn with_deflate(mut self, agreed: &DeflateParameters, options: &Deflate) -> Self {
+        self.set_deflate(Some(agreed), options);
+        self
+    }
+
+    pub(crate) fn set_deflate(&mut self, agreed: Option<&DeflateParameters>, options: &Deflate) {
         self.inbound.set_deflate(agreed);
         self.outbound.set_deflate(agreed, options);
-        self
+    }
+
+    /// Whether it could be exchanged for a new one, and nobody would know.
+    #[cfg(feature = "server")]
+    pub(crate) fn is_idle(&self) -> bool {
+        self.inbound.is_idle() && self.outbound.is_idle()
+    }
+
+    /// The receiving half.
+    #[cfg(feature = "server")]
+    pub(crate) const fn inbound(&mut self) -> &mut Inbound {
+        &mut self.inbound
     }
 
     /// Room to read into: see [`Inbound::spare`].
@@ -193,6 +209,12 @@ impl Protocol {
     /// What waits to be written: see [`Outbound::output`].
     pub fn output(&self) -> impl Iterator<Item = &[u8]> {
         self.outbound.output()
+    }
+
+    /// How many bytes of output wait.
+    #[cfg(feature = "server")]
+    pub(crate) const fn output_len(&self) -> usize {
+        self.outbound.output_len()
     }
 
     /// Says that the first `len` bytes of the output were written.

@@ -69,9 +69,16 @@ impl Outbound {
         }
     }
 
-    pub(crate) fn set_deflate(&mut self, agreed: &DeflateParameters, options: &Deflate) {
+    pub(crate) fn set_deflate(&mut self, agreed: Option<&DeflateParameters>, options: &Deflate) {
         let role = if self.entropy.is_some() { Role::Client } else { Role::Server };
-        self.deflate = Compressor::new(role, agreed, options);
+        self.deflate = agreed.and_then(|agreed| Compressor::new(role, agreed, options));
+    }
+
+    /// Whether nothing has begun and nothing waits, and no compression state is held.
+    #[cfg(feature = "server")]
+    pub(super) fn is_idle(&self) -> bool {
+        let stateless = self.deflate.as_ref().is_none_or(Compressor::is_stateless);
+        self.is_empty() && self.pong.is_none() && self.fragmented.is_none() && !self.closed && stateless
     }
 
     pub(super) fn set_entropy(&mut self, entropy: Entropy) {
@@ -203,6 +210,12 @@ impl Outbound {
         }
         self.close_once(frame.into());
         Ok(())
+    }
+
+    /// Queues bytes that are no frame: the response that opens the connection.
+    #[cfg(feature = "server")]
+    pub(crate) fn send_raw(&mut self, bytes: &[u8]) {
+        self.output.extend(bytes);
     }
 
     /// Queues what the RFC makes mandatory in answer to `event`: a pong for a ping, a close

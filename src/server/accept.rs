@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{AcceptError, Exchange};
 use crate::blocking::{Stream, WebSocket};
-use crate::handshake::{Origins, Policy, Upgrade};
+use crate::handshake::{DeflateParameters, HandshakeError, Origins, Policy, Upgrade};
 use crate::http::{HeadLimits, Request, Response};
 use crate::protocol::{Config, Deflate};
 
@@ -158,6 +158,28 @@ impl Accept {
     pub const fn handshake_timeout(mut self, timeout: Option<Duration>) -> Self {
         self.handshake_timeout = timeout;
         self
+    }
+
+    /// A request that may be upgraded, its subprotocol chosen.
+    pub(super) fn upgrade(&self, request: &Request) -> Result<Upgrade, HandshakeError> {
+        let mut upgrade = Upgrade::new(request, &self.policy)?;
+        let common = self
+            .subprotocols
+            .iter()
+            .find(|name| upgrade.subprotocols().any(|offered| offered == name.as_str()));
+        match common {
+            // It is offered: it can't fail.
+            Some(name) => upgrade.subprotocol(name).unwrap_or_default(),
+            None if self.require_subprotocol => return Err(HandshakeError::NoCommonSubprotocol),
+            None => {}
+        }
+        Ok(upgrade)
+    }
+
+    /// How messages are compressed on a connection that is being upgraded.
+    pub(super) fn agree_on_deflate(&self, upgrade: &mut Upgrade) -> Option<DeflateParameters> {
+        let wanted = self.config.deflate.filter(|_| cfg!(feature = "deflate"))?;
+        upgrade.deflate(&wanted.parameters)
     }
 
     /// Does the handshake: see [`accept`](accept()).

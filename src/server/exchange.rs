@@ -81,16 +81,8 @@ impl<S: Stream> Exchange<S> {
     /// # Errors
     /// Those of the stream.
     pub fn respond(self, response: &Response) -> io::Result<()> {
-        let mut response = response.clone();
-        if !response.headers().contains("Connection") {
-            // Both are constants and valid: it can't fail.
-            response = response.clone().header("Connection", "close").unwrap_or(response);
-        }
         let mut bytes = Vec::new();
-        response.encode(&mut bytes);
-        if self.request.method() == "HEAD" && !response.status().is_bodiless() {
-            bytes.truncate(bytes.len() - response.content().len());
-        }
+        encode_answer(&self.request, response, false, &mut bytes);
         write_and_end(self.stream, &bytes, &self.accept.config)
     }
 
@@ -112,7 +104,7 @@ impl<S: Stream> Exchange<S> {
         mut self,
         choose: impl FnOnce(&Request, &mut Upgrade) -> Result<(), Response>,
     ) -> Result<WebSocket<S>, AcceptError> {
-        let mut upgrade = match self.check_upgrade() {
+        let mut upgrade = match self.accept.upgrade(&self.request) {
             Ok(upgrade) => upgrade,
             Err(error) => return Err(refuse(self.stream, &self.accept.config, error)),
         };
@@ -122,8 +114,7 @@ impl<S: Stream> Exchange<S> {
             self.respond(&response).unwrap_or_default();
             return Err(AcceptError::Refused(status));
         }
-        let wanted = self.accept.config.deflate.filter(|_| cfg!(feature = "deflate"));
-        let agreed = wanted.and_then(|deflate| upgrade.deflate(&deflate.parameters));
+        let agreed = self.accept.agree_on_deflate(&mut upgrade);
         let mut response = Vec::new();
         upgrade.accept().encode(&mut response);
         self.stream.write_all(&response)?;
@@ -143,19 +134,20 @@ impl<S: Stream> Exchange<S> {
         }
         Ok(EventStream::open(self.stream)?)
     }
+}
 
-    fn check_upgrade(&self) -> Result<Upgrade, HandshakeError> {
-        let mut upgrade = Upgrade::new(&self.request, &self.accept.policy)?;
-        let served = &self.accept.subprotocols;
-        let common =
-            served.iter().find(|name| upgrade.subprotocols().any(|offered| offered == name.as_str()));
-        match common {
-            // It is offered: it can't fail.
-            Some(name) => upgrade.subprotocol(name).unwrap_or_default(),
-            None if self.accept.require_subprotocol => return Err(HandshakeError::NoCommonSubprotocol),
-            None => {}
-        }
-        Ok(upgrade)
+/// Appends the answer to a request. To a HEAD, the body isn't sent.
+pub(super) fn encode_answer(request: &Request, response: &Response, keep_alive: bool, bytes: &mut Vec<u8>) {
+    let start = bytes.len();
+    if keep_alive || response.headers().contains("Connection") {
+        response.encode(bytes);
+    } else {
+        // Both are constants and valid: it can't fail.
+        let response = response.clone().header("Connection", "close").unwrap_or_else(|_| response.clone());
+        response.encode(bytes);
+    }
+    if request.method() == "HEAD" && !response.status().is_bodiless() {
+        bytes.truncate(start.max(bytes.len() - response.content().len()));
     }
 }
 

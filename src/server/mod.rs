@@ -1,14 +1,51 @@
-//! Servers: from an accepted stream to a connection, a page, or a stream of events.
+//! Servers: from a port to connections, pages and streams of events.
 //!
-//! One thread a connection, blocking calls: [`accept`] for WebSocket alone, [`Exchange`] for
-//! several things on one port.
+//! - One thread a connection, blocking calls: [`accept`] for WebSocket alone, [`Exchange`] for
+//!   several things on one port.
+//! - One loop a core, for many thousands of connections: [`Server`], with a [`Handler`].
 
 mod accept;
+#[cfg(feature = "server")]
+mod connection;
+#[cfg(feature = "server")]
+mod counters;
+#[cfg(feature = "server")]
+mod entry;
 mod error;
+#[cfg(feature = "server")]
+mod event_loop;
 mod events;
+#[cfg(feature = "server")]
+mod events_peer;
 mod exchange;
+#[cfg(feature = "server")]
+mod handler;
+#[cfg(feature = "server")]
+mod peer;
+#[cfg(feature = "server")]
+mod room;
+#[cfg(feature = "server")]
+mod serve;
+#[cfg(feature = "server")]
+mod timers;
+#[cfg(feature = "server")]
+mod turn;
 
 pub use accept::{Accept, accept, accept_with};
+#[cfg(feature = "server")]
+pub use connection::Connection;
+#[cfg(feature = "server")]
+pub use counters::Snapshot;
 pub use error::AcceptError;
 pub use events::EventStream;
+#[cfg(feature = "server")]
+pub use events_peer::EventPeer;
 pub use exchange::Exchange;
+#[cfg(feature = "server")]
+pub use handler::{Answer, Closed, Handler};
+#[cfg(feature = "server")]
+pub use peer::{Peer, PeerId};
+#[cfg(feature = "server")]
+pub use room::Room;
+#[cfg(feature = "server")]
+pub use serve::{Overflow, Server, ServerHandle};

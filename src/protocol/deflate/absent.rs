@@ -16,6 +16,11 @@ impl Compressor {
         match *self {}
     }
 
+    #[cfg(feature = "server")]
+    pub(in crate::protocol) const fn is_stateless(&self) -> bool {
+        match *self {}
+    }
+
     pub(in crate::protocol) const fn may_change_its_mind(&self) -> bool {
         match *self {}
     }
@@ -49,6 +54,11 @@ impl Decompressor {
     }
 
     pub(in crate::protocol) const fn finish(&mut self) -> Result<(), ProtocolError> {
+        match *self {}
+    }
+
+    #[cfg(feature = "server")]
+    pub(in crate::protocol) const fn is_stateless(&self) -> bool {
         match *self {}
     }
 }

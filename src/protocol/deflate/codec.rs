@@ -71,6 +71,12 @@ impl Compressor {
         len >= self.min_len
     }
 
+    /// Whether it holds no state.
+    #[cfg(feature = "server")]
+    pub(in crate::protocol) const fn is_stateless(&self) -> bool {
+        self.state.is_none()
+    }
+
     /// Whether a message may be compressed and then sent uncompressed after all.
     pub(in crate::protocol) const fn may_change_its_mind(&self) -> bool {
         !self.takeover
@@ -140,6 +146,12 @@ impl Decompressor {
             Role::Server => (agreed.client_no_context_takeover, agreed.client_max_window_bits),
         };
         Some(Self { bits, takeover: !no_takeover, state: None, at_stream_end: false })
+    }
+
+    /// Whether it holds no state.
+    #[cfg(feature = "server")]
+    pub(in crate::protocol) const fn is_stateless(&self) -> bool {
+        self.state.is_none()
     }
 
     /// Inflates a piece of a message, some kilobytes at a time.

@@ -1,0 +1,309 @@
+//! One socket of a loop, and what has become of it: a request, a connection, a stream of events, an end.
+//!
+//! ```text
+//! Head ──▶ Open ──▶ Ending ──▶ gone
+//!   ├────▶ Events ──▲
+//!   └───────────────┘   (refused, or answered and not kept alive)
+//! ```
+
+use std::io::{self, ErrorKind, IoSlice, Read, Write};
+use std::net::Shutdown;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use mio::net::TcpStream;
+
+use super::peer::{PeerState, Slot};
+use super::timers::Tick;
+use crate::handshake::DeflateParameters;
+use crate::http::RequestDecoder;
+use crate::protocol::{Protocol, Role};
+
+/// How many pieces are given to one write at most.
+const MAX_SLICE_COUNT: usize = 64;
+
+#[derive(Debug)]
+pub(super) struct Entry<S> {
+    pub(super) stream: TcpStream,
+    pub(super) generation: u32,
+    pub(super) ready: Ready,
+    /// When it is looked at next, whatever happens.
+    pub(super) scheduled: Tick,
+    /// When the stage began; of a connection, when something last came.
+    pub(super) since: Tick,
+    /// Since when the peer takes nothing of what waits; never: nothing waits.
+    pub(super) stalled: Tick,
+    pub(super) stage: Stage<S>,
+}
+
+/// What the system has said of a socket, and not taken back.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Ready {
+    pub(super) read: bool,
+    pub(super) write: bool,
+    /// The peer has ended its half: reads go on until they say so.
+    pub(super) read_closed: bool,
+    /// Whether it is among those to be looked at in this turn again, or at its end.
+    pub(super) listed: bool,
+}
+
+#[derive(Debug)]
+pub(super) enum Stage<S> {
+    Head(Box<Head>),
+    Open(Open<S>),
+    Events(Box<Events>),
+    Ending(Box<Ending>),
+}
+
+/// A request that is being read, and answers that are being written.
+#[derive(Debug)]
+pub(super) struct Head {
+    pub(super) decoder: RequestDecoder,
+    /// What has come of it, and behind it.
+    pub(super) received: Vec<u8>,
+    pub(super) output: Unsent,
+}
+
+/// An open connection.
+#[derive(Debug)]
+pub(super) struct Open<S> {
+    pub(super) state: S,
+    pub(super) link: Link,
+    /// `None` while there is nothing that a new one would not know.
+    pub(super) protocol: Option<Box<Protocol>>,
+    pub(super) agreed: Option<DeflateParameters>,
+    /// Whether input that came has not been handled, because its answers would not have had room.
+    pub(super) kept_input: bool,
+    /// Whether the silence was pinged into.
+    pub(super) pinged: bool,
+    /// When our close was sent; never: not yet.
+    pub(super) close_sent: Tick,
+    /// How much of what waits was counted.
+    pub(super) counted_len: usize,
+}
+
+/// What a connection has to do with others.
+#[derive(Debug, Default)]
+pub(super) struct Link {
+    pub(super) peer: Option<Arc<PeerState>>,
+    /// The numbers of the rooms that it is in.
+    pub(super) rooms: Vec<u64>,
+    /// Whether something was refused because it was full.
+    pub(super) was_full: bool,
+    /// Whether it was closed for that.
+    pub(super) overflowed: bool,
+}
+
+/// An open stream of events.
+#[derive(Debug)]
+pub(super) struct Events {
+    pub(super) output: Unsent,
+    pub(super) peer: Arc<PeerState>,
+    /// When something was written last.
+    pub(super) written: Tick,
+}
+
+/// Last bytes, and then the end of TCP.
+#[derive(Debug, Default)]
+pub(super) struct Ending {
+    pub(super) output: Unsent,
+    /// Whether our half was ended.
+    pub(super) shut: bool,
+}
+
+/// Bytes that wait to be written.
+#[derive(Debug, Default)]
+pub(super) struct Unsent {
+    pub(super) bytes: Vec<u8>,
+    sent: usize,
+}
+
+impl Unsent {
+    pub(super) const fn len(&self) -> usize {
+        self.bytes.len() - self.sent
+    }
+
+    pub(super) const fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Writes what the socket takes; how much.
+    pub(super) fn write(&mut self, stream: &TcpStream, ready: &mut Ready) -> io::Result<usize> {
+        let mut written = 0;
+        while !self.is_empty() && ready.write {
+            let rest = self.bytes.get(self.sent..).unwrap_or_default();
+            let len = write(stream, ready, &[IoSlice::new(rest)])?;
+            self.sent += len;
+            written += len;
+        }
+        if self.is_empty() {
+            *self = Self::default();
+        }
+        Ok(written)
+    }
+}
+
+impl<S> Entry<S> {
+    pub(super) fn new(stream: TcpStream, generation: u32, decoder: RequestDecoder, now: Tick) -> Self {
+        Self {
+            stream,
+            generation,
+            ready: Ready::default(),
+            scheduled: Tick::NEVER,
+            since: now,
+            stalled: Tick::NEVER,
+            stage: Stage::Head(Box::new(Head { decoder, received: Vec::new(), output: Unsent::default() })),
+        }
+    }
+
+    /// Goes over to its end, with what is still to be written.
+    pub(super) fn end(&mut self, output: Unsent, now: Tick) -> Stage<S> {
+        self.since = now;
+        let ending = Stage::Ending(Box::new(Ending { output, shut: false }));
+        std::mem::replace(&mut self.stage, ending)
+    }
+
+    /// Writes the last bytes, ends our half, and listens until the peer has ended its own; `true`: it has.
+    pub(super) fn finish(&mut self, scrap: &mut [u8], slot: Slot) -> bool {
+        debug_assert_eq!(self.generation, slot.generation);
+        let Self { stream, ready, stage: Stage::Ending(ending), .. } = self else { return true };
+        if ending.output.write(stream, ready).is_err() {
+            return true;
+        }
+        if ending.output.is_empty() && !ending.shut {
+            ending.shut = true;
+            if stream.shutdown(Shutdown::Write).is_err() {
+                return true;
+            }
+        }
+        while ready.read {
+            match read(stream, ready, scrap) {
+                Ok(Some(0)) | Err(_) => return true,
+                Ok(_) => {}
+            }
+        }
+        false
+    }
+}
+
+impl<S> Open<S> {
+    /// Lends the state machine: its own, or one of those that are kept for all.
+    pub(super) fn protocol(&mut self, pool: &mut Pool) -> &mut Protocol {
+        let agreed = self.agreed.as_ref();
+        self.protocol.get_or_insert_with(|| pool.take(agreed))
+    }
+
+    /// Gives it back if nobody would know.
+    pub(super) fn release(&mut self, pool: &mut Pool) {
+        if self.protocol.as_ref().is_some_and(|protocol| protocol.is_idle()) {
+            self.protocol.take().into_iter().for_each(|protocol| pool.give(protocol));
+        }
+    }
+
+    pub(super) fn waiting_len(&self) -> usize {
+        self.protocol.as_ref().map_or(0, |protocol| protocol.output_len())
+    }
+
+    /// Tells others how much waits.
+    pub(super) fn note_waiting(&mut self, counted: &mut u64) {
+        let waiting_len = self.waiting_len();
+        if waiting_len == 0 && self.counted_len == 0 {
+            return;
+        }
+        let as_u64 = |len: usize| u64::try_from(len).unwrap_or_default();
+        *counted = (*counted + as_u64(waiting_len)).saturating_sub(as_u64(self.counted_len));
+        self.counted_len = waiting_len;
+        if let Some(peer) = &self.link.peer {
+            peer.waiting_len.store(as_u64(waiting_len), Ordering::Relaxed);
+        }
+    }
+}
+
+/// State machines that hold nothing, for connections that something has come for.
+#[derive(Debug)]
+pub(super) struct Pool {
+    config: crate::protocol::Config,
+    #[expect(clippy::vec_box, reason = "they come and go as boxes: a pointer is moved")]
+    free: Vec<Box<Protocol>>,
+}
+
+impl Pool {
+    /// How many are kept.
+    const MAX_COUNT: usize = 64;
+
+    pub(super) const fn new(config: crate::protocol::Config) -> Self {
+        Self { config, free: Vec::new() }
+    }
+
+    pub(super) fn take(&mut self, agreed: Option<&DeflateParameters>) -> Box<Protocol> {
+        let free = self.free.pop();
+        let mut protocol = free.unwrap_or_else(|| Box::new(Protocol::new(Role::Server, self.config.clone())));
+        if let (Some(agreed), Some(options)) = (agreed, &self.config.deflate) {
+            protocol.set_deflate(Some(agreed), options);
+        }
+        protocol
+    }
+
+    fn give(&mut self, mut protocol: Box<Protocol>) {
+        if self.free.len() < Self::MAX_COUNT {
+            if let Some(options) = &self.config.deflate {
+                protocol.set_deflate(None, options);
+            }
+            self.free.push(protocol);
+        }
+    }
+}
+
+/// Reads once; `None`: nothing is there.
+pub(super) fn read(
+    mut stream: &TcpStream,
+    ready: &mut Ready,
+    buffer: &mut [u8],
+) -> io::Result<Option<usize>> {
+    loop {
+        match stream.read(buffer) {
+            Ok(len) => {
+                // Less than there was room for was all; but then the end may still be there.
+                ready.read = len == buffer.len() || ready.read_closed || len == 0 || cfg!(windows);
+                return Ok(Some(len));
+            }
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                ready.read = false;
+                return Ok(None);
+            }
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// Writes once; 0: it takes nothing now.
+pub(super) fn write(mut stream: &TcpStream, ready: &mut Ready, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+    loop {
+        match stream.write_vectored(slices) {
+            Ok(0) => return Err(ErrorKind::WriteZero.into()),
+            Ok(len) => return Ok(len),
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                ready.write = false;
+                return Ok(0);
+            }
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// Writes pieces, as many as one call takes; 0: it takes nothing now.
+pub(super) fn write_pieces<'p>(
+    stream: &TcpStream,
+    ready: &mut Ready,
+    pieces: impl Iterator<Item = &'p [u8]>,
+) -> io::Result<usize> {
+    let mut slices = [IoSlice::new(&[]); MAX_SLICE_COUNT];
+    let mut count = 0;
+    for (slice, piece) in slices.iter_mut().zip(pieces) {
+        *slice = IoSlice::new(piece);
+        count += 1;
+    }
+    write(stream, ready, slices.get(..count).unwrap_or_default())
+}

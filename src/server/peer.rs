@@ -1,0 +1,191 @@
+//! A connection seen from other threads, and the way into its loop.
+
+use std::net::TcpStream;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use std::{fmt, io};
+
+use super::Snapshot;
+use crate::frame::CloseFrame;
+use crate::protocol::{Message, Prepared, SendError};
+
+/// Which connection of a server, for as long as the server runs: no other ever has the same.
+///
+/// ```
+/// # fn of(peer: &talkback::server::Peer) {
+/// println!("{} said something", peer.id());
+/// # }
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct PeerId {
+    pub(super) loop_index: u32,
+    pub(super) slot: Slot,
+}
+
+impl fmt::Display for PeerId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}-{}-{}", self.loop_index, self.slot.index, self.slot.generation)
+    }
+}
+
+/// Where a loop keeps a connection, and the how manieth it keeps there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(super) struct Slot {
+    pub(super) index: u32,
+    pub(super) generation: u32,
+}
+
+/// A connection of an event-driven server, to send to from any thread.
+///
+/// Cloning is cheap, and keeps nothing open. A message is handed to the loop of the connection,
+/// which writes it; what several threads send in one turn goes out in one write.
+///
+/// ```
+/// use talkback::protocol::SendError;
+/// use talkback::server::Peer;
+///
+/// fn greet(peer: &Peer) {
+///     let peer = peer.clone();
+///     std::thread::spawn(move || match peer.send("from another thread") {
+///         Err(SendError::Full { .. }) => println!("it is slow: later, or never"),
+///         Err(_) => println!("it is gone"),
+///         Ok(()) => {}
+///     });
+/// }
+/// ```
+#[derive(Debug, Clone)]
+pub struct Peer(pub(super) Arc<PeerState>);
+
+#[derive(Debug)]
+pub(super) struct PeerState {
+    pub(super) id: PeerId,
+    pub(super) mailbox: Arc<Mailbox>,
+    pub(super) max_output_len: u64,
+    /// Bytes that were sent from here and that the loop has not taken yet.
+    pub(super) mailed_len: AtomicU64,
+    /// Bytes that wait in the loop to be written, at the end of its last turn.
+    pub(super) waiting_len: AtomicU64,
+    pub(super) closed: AtomicBool,
+}
+
+impl Peer {
+    /// Which connection this is.
+    #[must_use]
+    pub fn id(&self) -> PeerId {
+        self.0.id
+    }
+
+    /// Whether nothing can be sent any more: a close was sent, or the connection is gone.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.0.closed.load(Ordering::Relaxed)
+    }
+
+    /// Hands a message over. `Ok` says that it will be written if the connection lives.
+    ///
+    /// # Errors
+    /// [`SendError::Full`] while more than `Config::max_output_len` waits for this peer, by
+    /// whoever it was sent: [`Handler::on_drained`](super::Handler::on_drained) tells when it has
+    /// taken all. [`SendError::Closing`] once the connection closes.
+    pub fn send(&self, message: impl Into<Message>) -> Result<(), SendError> {
+        let message = message.into();
+        self.post(message.as_bytes().len(), |slot| Command::Send(slot, message))
+    }
+
+    /// Hands over a message that was framed before, for many.
+    ///
+    /// # Errors
+    /// As [`send`](Self::send).
+    pub fn send_prepared(&self, prepared: &Prepared) -> Result<(), SendError> {
+        self.post(prepared.payload().len(), |slot| Command::SendPrepared(slot, prepared.clone()))
+    }
+
+    /// Has the connection closed, behind what was sent before.
+    pub fn close(&self, frame: impl Into<Option<CloseFrame>>) {
+        self.0.mailbox.post(Command::Close(self.0.id.slot, frame.into()));
+    }
+
+    fn post(&self, len: usize, command: impl FnOnce(Slot) -> Command) -> Result<(), SendError> {
+        if self.is_closed() {
+            return Err(SendError::Closing);
+        }
+        let state = &*self.0;
+        let waits = state.mailed_len.load(Ordering::Relaxed) + state.waiting_len.load(Ordering::Relaxed);
+        if waits > state.max_output_len {
+            state.mailbox.post(Command::Refused(state.id.slot));
+            return Err(SendError::Full { len: waits, max: state.max_output_len });
+        }
+        state.mailed_len.fetch_add(len.try_into().unwrap_or(u64::MAX), Ordering::Relaxed);
+        state.mailbox.post(command(state.id.slot));
+        Ok(())
+    }
+}
+
+/// What a loop is told from outside.
+#[derive(Debug)]
+pub(super) enum Command {
+    /// A socket to serve.
+    Serve(TcpStream),
+    Send(Slot, Message),
+    SendPrepared(Slot, Prepared),
+    /// A message was refused: tell when there is room again.
+    Refused(Slot),
+    Close(Slot, Option<CloseFrame>),
+    /// To all members of the room with this number.
+    Publish(u64, Prepared),
+    /// A block of an event stream; an empty one ends it.
+    Events(Slot, Vec<u8>),
+    /// Close all, spread over this time, then end.
+    Drain(Duration),
+}
+
+/// The way into a loop from other threads.
+#[derive(Debug)]
+pub(super) struct Mailbox {
+    commands: Mutex<Vec<Command>>,
+    waker: mio::Waker,
+    /// What the loop has done, as of its last turn.
+    pub(super) snapshot: Mutex<Snapshot>,
+    ended: AtomicBool,
+}
+
+impl Mailbox {
+    pub(super) fn new(registry: &mio::Registry, token: mio::Token) -> io::Result<Self> {
+        Ok(Self {
+            commands: Mutex::default(),
+            waker: mio::Waker::new(registry, token)?,
+            snapshot: Mutex::default(),
+            ended: AtomicBool::new(false),
+        })
+    }
+
+    /// Leaves a command. The loop is woken by the first that it finds.
+    pub(super) fn post(&self, command: Command) {
+        if self.ended.load(Ordering::Acquire) {
+            return;
+        }
+        let mut commands = lock(&self.commands);
+        commands.push(command);
+        if commands.len() == 1 {
+            // It fails where the system has run out of something; the next command tries again.
+            self.waker.wake().unwrap_or_default();
+        }
+    }
+
+    /// All that was left, in order, into an empty vector.
+    pub(super) fn take(&self, taken: &mut Vec<Command>) {
+        std::mem::swap(&mut *lock(&self.commands), taken);
+    }
+
+    /// Nobody takes anything any more.
+    pub(super) fn end(&self) {
+        self.ended.store(true, Ordering::Release);
+        lock(&self.commands).clear();
+    }
+}
+
+/// A thread that panicked while it held the lock left nothing half done in there.
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
