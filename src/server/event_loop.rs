@@ -9,9 +9,9 @@ use mio::{Events, Interest, Poll, Token};
 
 use super::connection::Hub;
 use super::entry::{Entry, Pool, Stage};
+use super::means::{Means, Timeouts};
 use super::peer::{Command, Mailbox, Slot, lock};
 use super::timers::{Clock, Tick, Wheel};
-use super::turn::{Means, Timeouts};
 use super::{Accept, Handler, Overflow, Snapshot};
 use crate::frame::{CloseCode, CloseFrame};
 use crate::http::RequestDecoder;

@@ -21,7 +21,13 @@ mod exchange;
 #[cfg(feature = "server")]
 mod handler;
 #[cfg(feature = "server")]
+mod mail;
+#[cfg(feature = "server")]
+mod means;
+#[cfg(feature = "server")]
 mod peer;
+#[cfg(feature = "server")]
+mod requests;
 #[cfg(feature = "server")]
 mod room;
 #[cfg(feature = "server")]

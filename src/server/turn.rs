@@ -7,65 +7,20 @@ use std::sync::atomic::Ordering;
 use mio::net::TcpStream;
 
 use super::connection::{Connection, Hub};
-use super::entry::{Entry, Events, Link, Open, Pool, Ready, Stage, Unsent, read, write_pieces};
-use super::exchange::encode_answer;
+use super::entry::{Entry, Link, Open, Ready, Stage, Unsent, read, write_pieces};
+use super::mail::add_chunk;
+use super::means::{Means, Timeouts};
 use super::peer::Slot;
-use super::timers::{Tick, Ticks};
-use super::{Accept, Answer, Closed, EventPeer, Handler, Overflow};
+use super::timers::Tick;
+use super::{Closed, Handler};
 use crate::blocking::Wait;
 use crate::frame::{CloseCode, CloseFrame};
-use crate::handshake::HandshakeError;
-use crate::http::{Request, Response, Status};
-use crate::protocol::{Event, Message, MessageRef, Outbound, Prepared, Protocol, ProtocolError, SendError};
-use crate::sse::{KEEP_ALIVE, RESPONSE_HEADERS};
-
-/// How long an event stream is silent before a comment is sent.
-const EVENTS_KEEP_ALIVE: std::time::Duration = std::time::Duration::from_secs(15);
-
-/// What a loop lends to the entry whose turn it is.
-pub(super) struct Means<H: Handler> {
-    pub(super) handler: H,
-    pub(super) hub: Hub,
-    /// What everything is read into.
-    pub(super) buffer: Vec<u8>,
-    pub(super) pool: Pool,
-    pub(super) accept: Accept,
-    pub(super) overflow: Overflow,
-    pub(super) timeouts: Timeouts,
-    pub(super) now: Tick,
-    /// Those that were given something from outside, to be written at the end of the turn.
-    pub(super) unflushed: Vec<u32>,
-}
-
-/// The deadlines of all connections, in ticks.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Timeouts {
-    handshake: Ticks,
-    ping: Ticks,
-    idle: Ticks,
-    write: Ticks,
-    close: Ticks,
-    linger: Ticks,
-    events: Ticks,
-}
-
-impl Timeouts {
-    pub(super) fn new(accept: &Accept) -> Self {
-        let config = &accept.config;
-        Self {
-            handshake: Ticks::of(accept.handshake_timeout),
-            ping: Ticks::of(config.ping_interval),
-            idle: Ticks::of(config.idle_timeout),
-            write: Ticks::of(config.write_timeout),
-            close: Ticks::of(config.close_timeout),
-            linger: Ticks::of(config.linger_timeout),
-            events: Ticks::of(Some(EVENTS_KEEP_ALIVE)),
-        }
-    }
-}
+use crate::http::{Response, Status};
+use crate::protocol::{Event, MessageRef, Protocol, ProtocolError};
+use crate::sse::KEEP_ALIVE;
 
 /// Whether an entry goes on at once; `None`: it is gone.
-type GoesOn = Option<bool>;
+pub(super) type GoesOn = Option<bool>;
 
 impl<S: 'static> Entry<S> {
     pub(super) fn turn<H: Handler<State = S>>(&mut self, means: &mut Means<H>, slot: Slot) -> GoesOn {
@@ -139,175 +94,7 @@ impl<S: 'static> Entry<S> {
         }
     }
 
-    fn turn_of_head<H: Handler<State = S>>(&mut self, means: &mut Means<H>, slot: Slot) -> GoesOn {
-        let Self { stream, ready, stage: Stage::Head(head), .. } = self else { return Some(false) };
-        match head.output.write(stream, ready) {
-            Ok(len) => means.hub.snapshot.sent_len += as_u64(len),
-            Err(_) => return None,
-        }
-        if !head.output.is_empty() {
-            return Some(false); // first the answers to what came before
-        }
-        if ready.read {
-            let len = match read(stream, ready, &mut means.buffer) {
-                Ok(Some(0)) | Err(_) => return None,
-                Ok(len) => len.unwrap_or_default(),
-            };
-            means.hub.snapshot.received_len += as_u64(len);
-            head.received.extend_from_slice(means.buffer.get(..len).unwrap_or_default());
-        }
-        match head.decoder.decode(&head.received) {
-            Ok(None) => Some(ready.read),
-            Ok(Some((request, head_len))) => {
-                let rest = head.received.split_off(head_len.min(head.received.len()));
-                self.answer(&request, rest, means, slot)
-            }
-            Err(error) => self.refuse(&HandshakeError::from(error).response(), means, slot),
-        }
-    }
-
-    fn answer<H: Handler<State = S>>(
-        &mut self,
-        request: &Request,
-        rest: Vec<u8>,
-        means: &mut Means<H>,
-        slot: Slot,
-    ) -> GoesOn {
-        if let Err(error) = means.accept.policy.check_host(request) {
-            return self.refuse(&error.response(), means, slot);
-        }
-        let Means { handler, .. } = means;
-        match catch_unwind(AssertUnwindSafe(|| handler.on_request(request))) {
-            Ok(Answer::Upgrade) => self.upgrade(request, rest, means, slot),
-            Ok(Answer::Events) if request.method() != "GET" => {
-                self.refuse(&HandshakeError::NotGet.response(), means, slot)
-            }
-            Ok(Answer::Events) => self.open_events(request, means, slot),
-            Ok(Answer::Respond(response)) => self.respond(request, &response, rest, means, slot),
-            Err(_) => {
-                let why = "the server has failed on this request";
-                self.refuse(&Response::refusal(Status::INTERNAL_SERVER_ERROR, why), means, slot)
-            }
-        }
-    }
-
-    /// Answers, and goes on with the next request if both want to.
-    fn respond<H: Handler<State = S>>(
-        &mut self,
-        request: &Request,
-        response: &Response,
-        rest: Vec<u8>,
-        means: &mut Means<H>,
-        slot: Slot,
-    ) -> GoesOn {
-        let Stage::Head(head) = &mut self.stage else { return Some(false) };
-        let closes = |headers: &crate::http::Headers| headers.has_token("Connection", "close");
-        let keep_alive = !closes(request.headers()) && !closes(response.headers()) && !request.has_body();
-        *means.hub.snapshot.answered.entry(response.status().code()).or_default() += 1;
-        encode_answer(request, response, keep_alive, &mut head.output.bytes);
-        if !keep_alive {
-            let output = std::mem::take(&mut head.output);
-            self.end(output, means.now);
-            return self.turn(means, slot);
-        }
-        head.received = rest;
-        self.since = means.now;
-        let wrote = head.output.write(&self.stream, &mut self.ready);
-        if wrote.is_err() {
-            return None;
-        }
-        // One request a turn, and the next when its answer is written.
-        Some(head.output.is_empty() && (!head.received.is_empty() || self.ready.read))
-    }
-
-    /// Says no, and ends it.
-    fn refuse<H: Handler<State = S>>(
-        &mut self,
-        response: &Response,
-        means: &mut Means<H>,
-        slot: Slot,
-    ) -> GoesOn {
-        *means.hub.snapshot.answered.entry(response.status().code()).or_default() += 1;
-        let Stage::Head(head) = &mut self.stage else { return None };
-        let mut output = std::mem::take(&mut head.output);
-        response.encode(&mut output.bytes);
-        self.end(output, means.now);
-        self.turn(means, slot)
-    }
-
-    fn upgrade<H: Handler<State = S>>(
-        &mut self,
-        request: &Request,
-        rest: Vec<u8>,
-        means: &mut Means<H>,
-        slot: Slot,
-    ) -> GoesOn {
-        let mut upgrade = match means.accept.upgrade(request) {
-            Ok(upgrade) => upgrade,
-            Err(error) => return self.refuse(&error.response(), means, slot),
-        };
-        let Means { handler, .. } = means;
-        let chosen = catch_unwind(AssertUnwindSafe(|| handler.on_upgrade(request, &mut upgrade)));
-        match chosen {
-            Ok(Ok(())) => {}
-            Ok(Err(response)) => return self.respond_last(request, &response, means, slot),
-            Err(_) => {
-                let why = "the server has failed on this request";
-                return self.refuse(&Response::refusal(Status::INTERNAL_SERVER_ERROR, why), means, slot);
-            }
-        }
-        let agreed = means.accept.agree_on_deflate(&mut upgrade);
-        let mut response = Vec::new();
-        upgrade.accept().encode(&mut response);
-        let mut protocol = means.pool.take(agreed.as_ref());
-        protocol.outbound().send_raw(&response);
-        let mut link = Link::default();
-        let Self { stream, ready, .. } = self;
-        let Means { handler, hub, .. } = means;
-        let opened = catch_unwind(AssertUnwindSafe(|| {
-            let outbound = protocol.outbound();
-            let mut connection = Connection { outbound, stream, ready, link: &mut link, hub, slot };
-            handler.on_open(&mut connection, request)
-        }));
-        let Ok(state) = opened else {
-            forget_link(&link, hub, slot);
-            let why = "the server has failed on this request";
-            return self.refuse(&Response::refusal(Status::INTERNAL_SERVER_ERROR, why), means, slot);
-        };
-        protocol.receive(&rest);
-        hub.snapshot.opened_count += 1;
-        hub.snapshot.connection_count += 1;
-        self.since = means.now;
-        self.stage = Stage::Open(Open {
-            state,
-            link,
-            kept_input: !rest.is_empty(),
-            protocol: Some(protocol),
-            agreed,
-            pinged: false,
-            close_sent: Tick::NEVER,
-            counted_len: 0,
-        });
-        self.turn_of_open(means, slot)
-    }
-
-    /// Answers instead of upgrading, and ends it.
-    fn respond_last<H: Handler<State = S>>(
-        &mut self,
-        request: &Request,
-        response: &Response,
-        means: &mut Means<H>,
-        slot: Slot,
-    ) -> GoesOn {
-        *means.hub.snapshot.answered.entry(response.status().code()).or_default() += 1;
-        let Stage::Head(head) = &mut self.stage else { return None };
-        let mut output = std::mem::take(&mut head.output);
-        encode_answer(request, response, false, &mut output.bytes);
-        self.end(output, means.now);
-        self.turn(means, slot)
-    }
-
-    fn turn_of_open<H: Handler<State = S>>(&mut self, means: &mut Means<H>, slot: Slot) -> GoesOn {
+    pub(super) fn turn_of_open<H: Handler<State = S>>(&mut self, means: &mut Means<H>, slot: Slot) -> GoesOn {
         let outcome = self.work(means, slot);
         let Self { stage: Stage::Open(open), .. } = self else { return Some(false) };
         open.note_waiting(&mut means.hub.snapshot.waiting_len);
@@ -413,161 +200,6 @@ impl<S: 'static> Entry<S> {
         // It has ended already: there is nobody to be told of a panic.
         drop(catch_unwind(AssertUnwindSafe(|| handler.on_close(open.state, closed))));
     }
-
-    /// A message from another thread.
-    pub(super) fn mail<H: Handler<State = S>>(&mut self, message: Message, means: &mut Means<H>, slot: Slot) {
-        let len = message.as_bytes().len();
-        self.queue(means, slot, len, |outbound| outbound.send_owned(message));
-    }
-
-    pub(super) fn mail_prepared<H: Handler<State = S>>(
-        &mut self,
-        prepared: &Prepared,
-        means: &mut Means<H>,
-        slot: Slot,
-    ) {
-        self.queue(means, slot, prepared.payload().len(), |outbound| outbound.send_prepared(prepared));
-    }
-
-    /// A publication of a room.
-    pub(super) fn publish<H: Handler<State = S>>(
-        &mut self,
-        prepared: &Prepared,
-        means: &mut Means<H>,
-        slot: Slot,
-    ) {
-        self.queue(means, slot, 0, |outbound| outbound.send_prepared(prepared));
-    }
-
-    /// Another thread found no room: it is to be told when there is.
-    pub(super) fn note_refusal<H: Handler<State = S>>(&mut self, means: &mut Means<H>, slot: Slot) {
-        let Stage::Open(open) = &mut self.stage else { return };
-        open.link.was_full = true;
-        means.hub.snapshot.dropped_count += 1;
-        open.protocol(&mut means.pool);
-        self.list(means, slot);
-    }
-
-    pub(super) fn close<H: Handler<State = S>>(
-        &mut self,
-        frame: Option<CloseFrame>,
-        means: &mut Means<H>,
-        slot: Slot,
-    ) {
-        let Stage::Open(open) = &mut self.stage else { return };
-        // If one was sent before, that one counts.
-        open.protocol(&mut means.pool).outbound().close(frame).unwrap_or_default();
-        self.list(means, slot);
-    }
-
-    fn queue<H: Handler<State = S>>(
-        &mut self,
-        means: &mut Means<H>,
-        slot: Slot,
-        mailed_len: usize,
-        send: impl FnOnce(&mut Outbound) -> Result<(), SendError>,
-    ) {
-        let Stage::Open(open) = &mut self.stage else { return };
-        if let Some(peer) = &open.link.peer {
-            peer.mailed_len.fetch_sub(as_u64(mailed_len), Ordering::Relaxed);
-        }
-        let outbound = open.protocol(&mut means.pool).outbound();
-        match send(outbound) {
-            Ok(()) => means.hub.snapshot.sent_count += 1,
-            Err(SendError::Full { .. }) => {
-                means.hub.snapshot.dropped_count += 1;
-                if means.overflow == Overflow::Close {
-                    let frame =
-                        CloseFrame::new(CloseCode::TRY_AGAIN_LATER, "too much waits for this connection");
-                    outbound.close(Some(frame)).unwrap_or_default();
-                    open.link.overflowed = true;
-                }
-                open.link.was_full = true;
-            }
-            Err(_) => {}
-        }
-        self.list(means, slot);
-    }
-
-    /// Has it written to at the end of the turn.
-    fn list<H: Handler<State = S>>(&mut self, means: &mut Means<H>, slot: Slot) {
-        if !self.ready.listed {
-            self.ready.listed = true;
-            means.unflushed.push(slot.index);
-        }
-    }
-
-    fn open_events<H: Handler<State = S>>(
-        &mut self,
-        request: &Request,
-        means: &mut Means<H>,
-        slot: Slot,
-    ) -> GoesOn {
-        let Stage::Head(head) = &mut self.stage else { return Some(false) };
-        let response = RESPONSE_HEADERS.iter().chain(&[("Connection", "close")]).fold(
-            Response::new(Status::OK),
-            // They are constants, and valid: it can't fail.
-            |response, (name, value)| response.clone().header(name, value).unwrap_or(response),
-        );
-        let mut output = std::mem::take(&mut head.output);
-        response.encode_chunked_head(&mut output.bytes);
-        let peer = means.hub.peer_state(slot);
-        means.hub.snapshot.event_stream_count += 1;
-        self.since = means.now;
-        self.stage = Stage::Events(Box::new(Events {
-            output,
-            peer: std::sync::Arc::clone(&peer),
-            written: means.now,
-        }));
-        let Means { handler, .. } = means;
-        if catch_unwind(AssertUnwindSafe(|| handler.on_events(EventPeer(peer), request))).is_err() {
-            self.add_events(&[], means, slot);
-        }
-        self.turn_of_events(means)
-    }
-
-    fn turn_of_events<H: Handler<State = S>>(&mut self, means: &mut Means<H>) -> GoesOn {
-        let Self { stream, ready, stalled, stage: Stage::Events(events), .. } = self else {
-            return Some(false);
-        };
-        let mut gone = false;
-        // A client has nothing more to say; if it does, nobody listens.
-        while ready.read && !gone {
-            gone = matches!(read(stream, ready, &mut means.buffer), Ok(Some(0)) | Err(_));
-        }
-        match events.output.write(stream, ready) {
-            Ok(len) => means.hub.snapshot.sent_len += as_u64(len),
-            Err(_) => gone = true,
-        }
-        events.peer.waiting_len.store(as_u64(events.output.len()), Ordering::Relaxed);
-        *stalled = if events.output.is_empty() { Tick::NEVER } else { (*stalled).min(means.now) };
-        if gone {
-            events.peer.closed.store(true, Ordering::Relaxed);
-            means.hub.snapshot.event_stream_count -= 1;
-            return None;
-        }
-        Some(false)
-    }
-
-    /// Appends a block to a stream of events; an empty one ends it.
-    pub(super) fn add_events<H: Handler<State = S>>(
-        &mut self,
-        block: &[u8],
-        means: &mut Means<H>,
-        slot: Slot,
-    ) {
-        let Stage::Events(events) = &mut self.stage else { return };
-        events.peer.mailed_len.fetch_sub(as_u64(block.len()), Ordering::Relaxed);
-        add_chunk(block, events);
-        events.written = means.now;
-        if block.is_empty() {
-            events.peer.closed.store(true, Ordering::Relaxed);
-            means.hub.snapshot.event_stream_count -= 1;
-            let output = std::mem::take(&mut events.output);
-            self.end(output, means.now);
-        }
-        self.list(means, slot);
-    }
 }
 
 impl<S: 'static> Open<S> {
@@ -648,7 +280,7 @@ fn panicked(protocol: &mut Protocol) -> Closed {
 }
 
 /// What other threads and rooms know of a connection is no more.
-fn forget_link(link: &Link, hub: &mut Hub, slot: Slot) {
+pub(super) fn forget_link(link: &Link, hub: &mut Hub, slot: Slot) {
     if let Some(peer) = &link.peer {
         peer.closed.store(true, Ordering::Relaxed);
     }
@@ -664,14 +296,6 @@ fn lost(error: &io::Error) -> Closed {
     }
 }
 
-/// Appends a chunk (RFC 9112 §7.1); an empty one is the last.
-fn add_chunk(block: &[u8], events: &mut Events) {
-    let bytes = &mut events.output.bytes;
-    bytes.extend_from_slice(format!("{:x}\r\n", block.len()).as_bytes());
-    bytes.extend_from_slice(block);
-    bytes.extend_from_slice(b"\r\n");
-}
-
-fn as_u64(len: usize) -> u64 {
+pub(super) fn as_u64(len: usize) -> u64 {
     u64::try_from(len).unwrap_or(u64::MAX)
 }

@@ -1,0 +1,148 @@
+//! What comes for an entry from other threads, and streams of events, to which nothing else comes.
+
+use std::sync::atomic::Ordering;
+
+use super::entry::{Entry, Events, Stage, read};
+use super::means::Means;
+use super::peer::Slot;
+use super::timers::Tick;
+use super::turn::{GoesOn, as_u64};
+use super::{Handler, Overflow};
+use crate::frame::{CloseCode, CloseFrame};
+use crate::protocol::{Message, Outbound, Prepared, SendError};
+
+impl<S: 'static> Entry<S> {
+    /// A message from another thread.
+    pub(super) fn mail<H: Handler<State = S>>(&mut self, message: Message, means: &mut Means<H>, slot: Slot) {
+        let len = message.as_bytes().len();
+        self.queue(means, slot, len, |outbound| outbound.send_owned(message));
+    }
+
+    pub(super) fn mail_prepared<H: Handler<State = S>>(
+        &mut self,
+        prepared: &Prepared,
+        means: &mut Means<H>,
+        slot: Slot,
+    ) {
+        self.queue(means, slot, prepared.payload().len(), |outbound| outbound.send_prepared(prepared));
+    }
+
+    /// A publication of a room.
+    pub(super) fn publish<H: Handler<State = S>>(
+        &mut self,
+        prepared: &Prepared,
+        means: &mut Means<H>,
+        slot: Slot,
+    ) {
+        self.queue(means, slot, 0, |outbound| outbound.send_prepared(prepared));
+    }
+
+    /// Another thread found no room: it is to be told when there is.
+    pub(super) fn note_refusal<H: Handler<State = S>>(&mut self, means: &mut Means<H>, slot: Slot) {
+        let Stage::Open(open) = &mut self.stage else { return };
+        open.link.was_full = true;
+        means.hub.snapshot.dropped_count += 1;
+        open.protocol(&mut means.pool);
+        self.list(means, slot);
+    }
+
+    pub(super) fn close<H: Handler<State = S>>(
+        &mut self,
+        frame: Option<CloseFrame>,
+        means: &mut Means<H>,
+        slot: Slot,
+    ) {
+        let Stage::Open(open) = &mut self.stage else { return };
+        // If one was sent before, that one counts.
+        open.protocol(&mut means.pool).outbound().close(frame).unwrap_or_default();
+        self.list(means, slot);
+    }
+
+    fn queue<H: Handler<State = S>>(
+        &mut self,
+        means: &mut Means<H>,
+        slot: Slot,
+        mailed_len: usize,
+        send: impl FnOnce(&mut Outbound) -> Result<(), SendError>,
+    ) {
+        let Stage::Open(open) = &mut self.stage else { return };
+        if let Some(peer) = &open.link.peer {
+            peer.mailed_len.fetch_sub(as_u64(mailed_len), Ordering::Relaxed);
+        }
+        let outbound = open.protocol(&mut means.pool).outbound();
+        match send(outbound) {
+            Ok(()) => means.hub.snapshot.sent_count += 1,
+            Err(SendError::Full { .. }) => {
+                means.hub.snapshot.dropped_count += 1;
+                if means.overflow == Overflow::Close {
+                    let frame =
+                        CloseFrame::new(CloseCode::TRY_AGAIN_LATER, "too much waits for this connection");
+                    outbound.close(Some(frame)).unwrap_or_default();
+                    open.link.overflowed = true;
+                }
+                open.link.was_full = true;
+            }
+            Err(_) => {}
+        }
+        self.list(means, slot);
+    }
+
+    /// Has it written to at the end of the turn.
+    pub(super) fn list<H: Handler<State = S>>(&mut self, means: &mut Means<H>, slot: Slot) {
+        if !self.ready.listed {
+            self.ready.listed = true;
+            means.unflushed.push(slot.index);
+        }
+    }
+
+    pub(super) fn turn_of_events<H: Handler<State = S>>(&mut self, means: &mut Means<H>) -> GoesOn {
+        let Self { stream, ready, stalled, stage: Stage::Events(events), .. } = self else {
+            return Some(false);
+        };
+        let mut gone = false;
+        // A client has nothing more to say; if it does, nobody listens.
+        while ready.read && !gone {
+            gone = matches!(read(stream, ready, &mut means.buffer), Ok(Some(0)) | Err(_));
+        }
+        match events.output.write(stream, ready) {
+            Ok(len) => means.hub.snapshot.sent_len += as_u64(len),
+            Err(_) => gone = true,
+        }
+        events.peer.waiting_len.store(as_u64(events.output.len()), Ordering::Relaxed);
+        *stalled = if events.output.is_empty() { Tick::NEVER } else { (*stalled).min(means.now) };
+        if gone {
+            events.peer.closed.store(true, Ordering::Relaxed);
+            means.hub.snapshot.event_stream_count -= 1;
+            return None;
+        }
+        Some(false)
+    }
+
+    /// Appends a block to a stream of events; an empty one ends it.
+    pub(super) fn add_events<H: Handler<State = S>>(
+        &mut self,
+        block: &[u8],
+        means: &mut Means<H>,
+        slot: Slot,
+    ) {
+        let Stage::Events(events) = &mut self.stage else { return };
+        events.peer.mailed_len.fetch_sub(as_u64(block.len()), Ordering::Relaxed);
+        add_chunk(block, events);
+        events.written = means.now;
+        if block.is_empty() {
+            events.peer.closed.store(true, Ordering::Relaxed);
+            means.hub.snapshot.event_stream_count -= 1;
+            let output = std::mem::take(&mut events.output);
+            self.end(output, means.now);
+        }
+        self.list(means, slot);
+    }
+}
+
+/// Appends a chunk (RFC 9112 §7.1); an empty one is the last.
+pub(super) fn add_chunk(block: &[u8], events: &mut Events) {
+    let bytes = &mut events.output.bytes;
+    bytes.extend_from_slice(format!("{:x}\r\n", block.len()).as_bytes());
+    bytes.extend_from_slice(block);
+    bytes.extend_from_slice(b"\r\n");
+}

@@ -1,0 +1,211 @@
+//! From a request to its answer, to a connection, or to a stream of events.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use super::connection::Connection;
+use super::entry::{Entry, Events, Link, Open, Stage, read};
+use super::exchange::encode_answer;
+use super::means::Means;
+use super::peer::Slot;
+use super::timers::Tick;
+use super::turn::{GoesOn, as_u64, forget_link};
+use super::{Answer, EventPeer, Handler};
+use crate::handshake::HandshakeError;
+use crate::http::{Headers, Request, Response, Status};
+use crate::sse::RESPONSE_HEADERS;
+
+impl<S: 'static> Entry<S> {
+    pub(super) fn turn_of_head<H: Handler<State = S>>(&mut self, means: &mut Means<H>, slot: Slot) -> GoesOn {
+        let Self { stream, ready, stage: Stage::Head(head), .. } = self else { return Some(false) };
+        match head.output.write(stream, ready) {
+            Ok(len) => means.hub.snapshot.sent_len += as_u64(len),
+            Err(_) => return None,
+        }
+        if !head.output.is_empty() {
+            return Some(false); // first the answers to what came before
+        }
+        if ready.read {
+            let len = match read(stream, ready, &mut means.buffer) {
+                Ok(Some(0)) | Err(_) => return None,
+                Ok(len) => len.unwrap_or_default(),
+            };
+            means.hub.snapshot.received_len += as_u64(len);
+            head.received.extend_from_slice(means.buffer.get(..len).unwrap_or_default());
+        }
+        match head.decoder.decode(&head.received) {
+            Ok(None) => Some(ready.read),
+            Ok(Some((request, head_len))) => {
+                let rest = head.received.split_off(head_len.min(head.received.len()));
+                self.answer(&request, rest, means, slot)
+            }
+            Err(error) => self.refuse(&HandshakeError::from(error).response(), means, slot),
+        }
+    }
+
+    fn answer<H: Handler<State = S>>(
+        &mut self,
+        request: &Request,
+        rest: Vec<u8>,
+        means: &mut Means<H>,
+        slot: Slot,
+    ) -> GoesOn {
+        if let Err(error) = means.accept.policy.check_host(request) {
+            return self.refuse(&error.response(), means, slot);
+        }
+        let Means { handler, .. } = means;
+        match catch_unwind(AssertUnwindSafe(|| handler.on_request(request))) {
+            Ok(Answer::Upgrade) => self.upgrade(request, rest, means, slot),
+            Ok(Answer::Events) if request.method() != "GET" => {
+                self.refuse(&HandshakeError::NotGet.response(), means, slot)
+            }
+            Ok(Answer::Events) => self.open_events(request, means, slot),
+            Ok(Answer::Respond(response)) => self.respond(request, &response, rest, means, slot),
+            Err(_) => {
+                let why = "the server has failed on this request";
+                self.refuse(&Response::refusal(Status::INTERNAL_SERVER_ERROR, why), means, slot)
+            }
+        }
+    }
+
+    /// Answers, and goes on with the next request if both want to.
+    fn respond<H: Handler<State = S>>(
+        &mut self,
+        request: &Request,
+        response: &Response,
+        rest: Vec<u8>,
+        means: &mut Means<H>,
+        slot: Slot,
+    ) -> GoesOn {
+        let Stage::Head(head) = &mut self.stage else { return Some(false) };
+        let closes = |headers: &Headers| headers.has_token("Connection", "close");
+        let keep_alive = !closes(request.headers()) && !closes(response.headers()) && !request.has_body();
+        *means.hub.snapshot.answered.entry(response.status().code()).or_default() += 1;
+        encode_answer(request, response, keep_alive, &mut head.output.bytes);
+        if !keep_alive {
+            let output = std::mem::take(&mut head.output);
+            self.end(output, means.now);
+            return self.turn(means, slot);
+        }
+        head.received = rest;
+        self.since = means.now;
+        let wrote = head.output.write(&self.stream, &mut self.ready);
+        if wrote.is_err() {
+            return None;
+        }
+        // One request a turn, and the next when its answer is written.
+        Some(head.output.is_empty() && (!head.received.is_empty() || self.ready.read))
+    }
+
+    /// Says no, and ends it.
+    pub(super) fn refuse<H: Handler<State = S>>(
+        &mut self,
+        response: &Response,
+        means: &mut Means<H>,
+        slot: Slot,
+    ) -> GoesOn {
+        *means.hub.snapshot.answered.entry(response.status().code()).or_default() += 1;
+        let Stage::Head(head) = &mut self.stage else { return None };
+        let mut output = std::mem::take(&mut head.output);
+        response.encode(&mut output.bytes);
+        self.end(output, means.now);
+        self.turn(means, slot)
+    }
+
+    fn upgrade<H: Handler<State = S>>(
+        &mut self,
+        request: &Request,
+        rest: Vec<u8>,
+        means: &mut Means<H>,
+        slot: Slot,
+    ) -> GoesOn {
+        let mut upgrade = match means.accept.upgrade(request) {
+            Ok(upgrade) => upgrade,
+            Err(error) => return self.refuse(&error.response(), means, slot),
+        };
+        let Means { handler, .. } = means;
+        let chosen = catch_unwind(AssertUnwindSafe(|| handler.on_upgrade(request, &mut upgrade)));
+        match chosen {
+            Ok(Ok(())) => {}
+            Ok(Err(response)) => return self.respond_last(request, &response, means, slot),
+            Err(_) => {
+                let why = "the server has failed on this request";
+                return self.refuse(&Response::refusal(Status::INTERNAL_SERVER_ERROR, why), means, slot);
+            }
+        }
+        let agreed = means.accept.agree_on_deflate(&mut upgrade);
+        let mut response = Vec::new();
+        upgrade.accept().encode(&mut response);
+        let mut protocol = means.pool.take(agreed.as_ref());
+        protocol.outbound().send_raw(&response);
+        let mut link = Link::default();
+        let Self { stream, ready, .. } = self;
+        let Means { handler, hub, .. } = means;
+        let opened = catch_unwind(AssertUnwindSafe(|| {
+            let outbound = protocol.outbound();
+            let mut connection = Connection { outbound, stream, ready, link: &mut link, hub, slot };
+            handler.on_open(&mut connection, request)
+        }));
+        let Ok(state) = opened else {
+            forget_link(&link, hub, slot);
+            let why = "the server has failed on this request";
+            return self.refuse(&Response::refusal(Status::INTERNAL_SERVER_ERROR, why), means, slot);
+        };
+        protocol.receive(&rest);
+        hub.snapshot.opened_count += 1;
+        hub.snapshot.connection_count += 1;
+        self.since = means.now;
+        self.stage = Stage::Open(Open {
+            state,
+            link,
+            kept_input: !rest.is_empty(),
+            protocol: Some(protocol),
+            agreed,
+            pinged: false,
+            close_sent: Tick::NEVER,
+            counted_len: 0,
+        });
+        self.turn_of_open(means, slot)
+    }
+
+    /// Answers instead of upgrading, and ends it.
+    fn respond_last<H: Handler<State = S>>(
+        &mut self,
+        request: &Request,
+        response: &Response,
+        means: &mut Means<H>,
+        slot: Slot,
+    ) -> GoesOn {
+        *means.hub.snapshot.answered.entry(response.status().code()).or_default() += 1;
+        let Stage::Head(head) = &mut self.stage else { return None };
+        let mut output = std::mem::take(&mut head.output);
+        encode_answer(request, response, false, &mut output.bytes);
+        self.end(output, means.now);
+        self.turn(means, slot)
+    }
+
+    fn open_events<H: Handler<State = S>>(
+        &mut self,
+        request: &Request,
+        means: &mut Means<H>,
+        slot: Slot,
+    ) -> GoesOn {
+        let Stage::Head(head) = &mut self.stage else { return Some(false) };
+        let response = RESPONSE_HEADERS.iter().chain(&[("Connection", "close")]).fold(
+            Response::new(Status::OK),
+            // They are constants, and valid: it can't fail.
+            |response, (name, value)| response.clone().header(name, value).unwrap_or(response),
+        );
+        let mut output = std::mem::take(&mut head.output);
+        response.encode_chunked_head(&mut output.bytes);
+        let peer = means.hub.peer_state(slot);
+        means.hub.snapshot.event_stream_count += 1;
+        self.since = means.now;
+        self.stage = Stage::Events(Box::new(Events { output, peer: Arc::clone(&peer), written: means.now }));
+        let Means { handler, .. } = means;
+        if catch_unwind(AssertUnwindSafe(|| handler.on_events(EventPeer(peer), request))).is_err() {
+            self.add_events(&[], means, slot);
+        }
+        self.turn_of_events(means)
+    }
+}
