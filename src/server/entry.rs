@@ -280,7 +280,11 @@ pub(super) fn read(
 /// Writes once; 0: it takes nothing now.
 pub(super) fn write(mut stream: &TcpStream, ready: &mut Ready, slices: &[IoSlice<'_>]) -> io::Result<usize> {
     loop {
-        match stream.write_vectored(slices) {
+        let written = match slices {
+            [one] => stream.write(one), // a shorter way into the system
+            _ => stream.write_vectored(slices),
+        };
+        match written {
             Ok(0) => return Err(ErrorKind::WriteZero.into()),
             Ok(len) => return Ok(len),
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
@@ -299,10 +303,13 @@ pub(super) fn write_pieces<'p>(
     ready: &mut Ready,
     pieces: impl Iterator<Item = &'p [u8]>,
 ) -> io::Result<usize> {
+    let mut pieces = pieces.map(IoSlice::new);
+    let (Some(first), second) = (pieces.next(), pieces.next()) else { return Ok(0) };
+    let Some(second) = second else { return write(stream, ready, &[first]) };
     let mut slices = [IoSlice::new(&[]); MAX_SLICE_COUNT];
     let mut count = 0;
-    for (slice, piece) in slices.iter_mut().zip(pieces) {
-        *slice = IoSlice::new(piece);
+    for (slice, piece) in slices.iter_mut().zip([first, second].into_iter().chain(pieces)) {
+        *slice = piece;
         count += 1;
     }
     write(stream, ready, slices.get(..count).unwrap_or_default())

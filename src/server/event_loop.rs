@@ -24,6 +24,8 @@ const MAX_EVENT_COUNT: usize = 1024;
 const BUFFER_LEN: usize = 512 * 1024;
 /// How many sockets are accepted in one turn.
 const MAX_ACCEPT_COUNT: usize = 64;
+/// How old the numbers that are shown may get.
+const PUBLISH_INTERVAL: Duration = Duration::from_millis(50);
 /// How long to wait with the next socket when the system has run out of something.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -55,6 +57,9 @@ pub(super) struct EventLoop<H: Handler> {
     /// Those that have more to do in the next turn, without waiting for the system.
     again: Vec<u32>,
     drain: Option<Drain>,
+    /// When the numbers were published last, and whether there are newer ones.
+    published: Tick,
+    unpublished: bool,
 }
 
 /// Closing all connections, one after the other.
@@ -112,6 +117,8 @@ impl<H: Handler> EventLoop<H> {
             means,
             again: Vec::new(),
             drain: None,
+            published: now,
+            unpublished: false,
         })
     }
 
@@ -148,7 +155,13 @@ impl<H: Handler> EventLoop<H> {
         let accept = self.accept_again.map(|at| at.saturating_duration_since(now));
         let drain = self.drain.as_ref().map(|drain| drain.wait(now));
         // The system rounds down to its own ticks, and would wake us just before.
-        due.into_iter().chain(accept).chain(drain).min().map(|wait| wait + Duration::from_millis(1))
+        let publish = self.unpublished.then_some(PUBLISH_INTERVAL);
+        due.into_iter()
+            .chain(accept)
+            .chain(drain)
+            .chain(publish)
+            .min()
+            .map(|wait| wait + Duration::from_millis(1))
     }
 
     fn turn(
@@ -366,7 +379,13 @@ impl<H: Handler> EventLoop<H> {
         }
     }
 
+    /// Shows the numbers, once a tick at most.
     fn publish_snapshot(&mut self) {
+        self.unpublished = self.published == self.means.now;
+        if self.unpublished {
+            return;
+        }
+        self.published = self.means.now;
         // If somebody is looking, the next turn will do.
         if let Ok(mut published) = self.means.hub.mailbox.snapshot.try_lock() {
             published.clone_from(&self.means.hub.snapshot);

@@ -61,12 +61,19 @@ pub(super) struct Wheel {
     spokes: Vec<Vec<(u32, Tick)>>,
     /// All up to here was told.
     turned: Tick,
+    /// Nothing is due before; never: there is nothing in it.
+    next: Tick,
     count: usize,
 }
 
 impl Wheel {
     pub(super) fn new(now: Tick) -> Self {
-        Self { spokes: (0..SPOKE_COUNT).map(|_| Vec::new()).collect(), turned: now, count: 0 }
+        Self {
+            spokes: (0..SPOKE_COUNT).map(|_| Vec::new()).collect(),
+            turned: now,
+            next: Tick::NEVER,
+            count: 0,
+        }
     }
 
     /// Has `entry` told at `due`, at the next tick if that is past.
@@ -77,24 +84,32 @@ impl Wheel {
         let at = due.0.max(self.turned.0.saturating_add(1));
         if let Some(spoke) = self.spokes.get_mut(spoke(at)) {
             spoke.push((entry, due));
+            self.next = self.next.min(Tick(at));
             self.count += 1;
         }
     }
 
     /// When to turn next, at the latest; `None`: there is nothing in it.
     pub(super) fn next(&self) -> Option<Tick> {
+        (self.next != Tick::NEVER).then_some(self.next)
+    }
+
+    fn find_next(&self) -> Tick {
         if self.count == 0 {
-            return None;
+            return Tick::NEVER;
         }
         let ahead = (1..=SPOKE_COUNT).find(|ahead| {
             let at = self.turned.0.saturating_add(*ahead);
             self.spokes.get(spoke(at)).is_some_and(|spoke| !spoke.is_empty())
         });
-        Some(Tick(self.turned.0.saturating_add(ahead.unwrap_or(SPOKE_COUNT))))
+        Tick(self.turned.0.saturating_add(ahead.unwrap_or(SPOKE_COUNT)))
     }
 
     /// Puts into `due` what is due up to `now`.
     pub(super) fn turn(&mut self, now: Tick, due: &mut Vec<u32>) {
+        if now < self.next {
+            return;
+        }
         let last = now.0.min(self.turned.0.saturating_add(SPOKE_COUNT));
         for at in self.turned.0 + 1..=last {
             let Some(spoke) = self.spokes.get_mut(spoke(at)) else { continue };
@@ -112,6 +127,7 @@ impl Wheel {
             }
         }
         self.turned = self.turned.max(now);
+        self.next = self.find_next();
     }
 }
 
