@@ -1,6 +1,7 @@
 //! WebSocket (RFC 6455) from the bytes up, without an async framework: clients and servers
-//! in plain blocking code over `std::net`, a complete state machine without I/O for those
-//! who bring their own, and server-sent events beside it.
+//! in plain blocking code over `std::net`, an event-driven server for many thousands of
+//! connections, a complete state machine without I/O for those who bring their own, and
+//! server-sent events beside it.
 //!
 //! A client:
 //!
@@ -28,7 +29,35 @@
 //! # Ok(()) }
 //! ```
 //!
+//! A server of event loops, one a core:
+//!
+//! ```no_run
+//! # fn main() -> std::io::Result<()> {
+//! # #[cfg(feature = "server")] {
+//! use talkback::http::Request;
+//! use talkback::protocol::MessageRef;
+//! use talkback::server::{Connection, Handler, Server};
+//!
+//! #[derive(Clone)]
+//! struct Echo;
+//!
+//! impl Handler for Echo {
+//!     type State = (); // what each connection keeps, without locks
+//!
+//!     fn on_open(&mut self, _: &mut Connection<'_>, _: &Request) {}
+//!
+//!     fn on_message(&mut self, _: &mut (), connection: &mut Connection<'_>, message: MessageRef<'_>) {
+//!         connection.send(message).unwrap_or_default();
+//!     }
+//! }
+//!
+//! Server::bind("127.0.0.1:9001")?.run(Echo)?;
+//! # }
+//! # Ok(()) }
+//! ```
+//!
 //! # Where to look
+//! - `server::Server`: connections, pages and event streams from event loops, one a core.
 //! - [`connect`] and [`client::Connect`], [`accept`] and [`server::Accept`]: from an address or
 //!   a socket to a connection. [`server::Exchange`]: pages, events and WebSocket on one port.
 //! - [`WebSocket`]: send and receive; [`WebSocket::split`] for several threads.
@@ -41,6 +70,7 @@
 //! # Features
 //! - `deflate` (default): compresses messages by permessage-deflate, on the crate `zlib-rs`. See
 //!   [`protocol::Deflate`] for the choice that matters.
+//! - `server` (default): the event-driven server, on the crate `mio`.
 //! - `simd` (default): checks UTF-8 with SIMD instructions, by the crate `simdutf8`. Without
 //!   it the standard library checks, about ten times slower on text that isn't ASCII.
 //! - `wide`: masks large payloads with the widest vector instructions of the CPU at hand (AVX2,

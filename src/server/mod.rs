@@ -2,7 +2,7 @@
 //!
 //! - One thread a connection, blocking calls: [`accept`] for WebSocket alone, [`Exchange`] for
 //!   several things on one port.
-//! - One loop a core, for many thousands of connections: [`Server`], with a [`Handler`].
+//! - One loop a core, for many thousands of connections: `Server`, with a `Handler`; behind the feature `server`.
 
 mod accept;
 #[cfg(feature = "server")]

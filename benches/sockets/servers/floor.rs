@@ -16,6 +16,8 @@ use super::Mode;
 use crate::sys::{self, Epoll};
 
 pub const LOOP_BUFFER_LEN: usize = 512 * 1024;
+/// Frames from here on have a buffer of their own.
+const LONG: usize = LOOP_BUFFER_LEN / 2;
 const LISTENER: u64 = u64::MAX;
 /// Payloads from here on aren't moved to be next to the one before: the write has several pieces.
 const MOVED_BELOW: usize = 4 * 1024;
@@ -91,8 +93,9 @@ struct State {
 
 #[derive(Default)]
 struct Rest {
-    /// The beginning of a frame.
+    /// The beginning of a frame; or a long frame, of which `filled` bytes are there.
     input: Vec<u8>,
+    filled: usize,
     /// What couldn't be sent, from `sent` on.
     output: Vec<u8>,
     sent: usize,
@@ -221,21 +224,6 @@ fn send(fd: i32, buffer: &[u8], pieces: &[Range<usize>], rest: &mut Option<Box<R
     Ok(())
 }
 
-impl Rest {
-    fn flush(&mut self, fd: i32) -> io::Result<Progress> {
-        while self.sent < self.output.len() {
-            match sys::send(fd, &self.output[self.sent..]) {
-                Ok(len) => self.sent += len,
-                Err(error) if sys::would_block(&error) => return Ok(Progress::Blocked),
-                Err(error) => return Err(error),
-            }
-        }
-        self.output.clear();
-        self.sent = 0;
-        Ok(Progress::Done)
-    }
-}
-
 fn shake_hands(fd: i32, head: &[u8]) -> io::Result<()> {
     const NAME: &[u8] = b"sec-websocket-key:";
     let key = head.split(|&byte| byte == b'\n').find_map(|line| {
@@ -255,6 +243,8 @@ fn shake_hands(fd: i32, head: &[u8]) -> io::Result<()> {
 
 struct Loop {
     buffer: Vec<u8>,
+    /// For a frame that is too long for `buffer`, while no connection has it.
+    spare: Vec<u8>,
     pieces: Vec<Range<usize>>,
     broadcast: bool,
     /// Replies for all, to be sent after the connection that they came from.
@@ -262,41 +252,91 @@ struct Loop {
 }
 
 impl Loop {
+    /// Sends what is left of the last replies.
+    fn flush(&mut self, fd: i32, state: &mut State) -> io::Result<Progress> {
+        let Some(rest) = &mut state.rest else { return Ok(Progress::Done) };
+        while rest.sent < rest.output.len() {
+            match sys::send(fd, &rest.output[rest.sent..]) {
+                Ok(len) => rest.sent += len,
+                Err(error) if sys::would_block(&error) => return Ok(Progress::Blocked),
+                Err(error) => return Err(error),
+            }
+        }
+        let output = std::mem::take(&mut rest.output);
+        if output.len() >= LONG && output.len() > self.spare.len() {
+            self.spare = output;
+        }
+        if rest.input.is_empty() {
+            state.rest = None;
+        } else {
+            rest.sent = 0;
+        }
+        Ok(Progress::Done)
+    }
+
+    /// Keeps the beginning of a frame that will be `frame_len` long, if that is known.
+    fn begin(&mut self, state: &mut State, beginning: Range<usize>, frame_len: usize) {
+        let bytes = &self.buffer[beginning];
+        let rest = state.rest.get_or_insert_default();
+        if frame_len < LONG {
+            rest.input = bytes.to_vec();
+            return;
+        }
+        rest.input = std::mem::take(&mut self.spare);
+        rest.input.resize(frame_len, 0);
+        rest.input[..bytes.len()].copy_from_slice(bytes);
+        rest.filled = bytes.len();
+    }
+
+    /// Reads what a long frame lacks. It is answered where it is, however many writes that takes.
+    fn read_long(&mut self, fd: i32, state: &mut State) -> io::Result<Progress> {
+        let Some(rest) = &mut state.rest else { return Ok(Progress::Done) };
+        while rest.filled < rest.input.len() {
+            match sys::recv(fd, &mut rest.input[rest.filled..]) {
+                Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+                Ok(len) => rest.filled += len,
+                Err(error) if sys::would_block(&error) => return Ok(Progress::Blocked),
+                Err(error) => return Err(error),
+            }
+        }
+        answer(&mut rest.input, &mut self.pieces)?;
+        let start = self.pieces[0].start;
+        if self.broadcast {
+            self.for_all.extend_from_slice(&rest.input[start..]);
+            self.spare = std::mem::take(&mut rest.input);
+            state.rest = None;
+        } else {
+            rest.output = std::mem::take(&mut rest.input);
+            rest.sent = start;
+        }
+        Ok(Progress::Done)
+    }
+
     fn serve(&mut self, fd: i32, state: &mut State) -> io::Result<()> {
         loop {
-            if let Some(rest) = &mut state.rest {
-                if rest.flush(fd)? == Progress::Blocked {
+            if self.flush(fd, state)? == Progress::Blocked {
+                return Ok(());
+            }
+            if state.rest.as_ref().is_some_and(|rest| rest.input.len() >= LONG) {
+                if self.read_long(fd, state)? == Progress::Blocked {
                     return Ok(());
                 }
-                if rest.input.is_empty() {
-                    state.rest = None;
-                }
+                continue;
             }
-            // Behind the beginning of a frame; in a buffer of the connection's own if it is a long one.
-            let mut input = state.rest.take().map(|rest| rest.input).unwrap_or_default();
-            let own = input.capacity() > LOOP_BUFFER_LEN / 2;
-            let start = input.len();
-            let buffer = if own {
-                input.resize(input.capacity(), 0);
-                &mut input[..]
-            } else {
-                self.buffer[..start].copy_from_slice(&input);
-                &mut self.buffer[..]
-            };
-            let space = buffer.len() - start;
-            let len = match sys::recv(fd, &mut buffer[start..]) {
+            // Behind the beginning of a frame.
+            let start = state.rest.as_ref().map_or(0, |rest| rest.input.len());
+            if let Some(rest) = &state.rest {
+                self.buffer[..start].copy_from_slice(&rest.input);
+            }
+            let len = match sys::recv(fd, &mut self.buffer[start..]) {
                 Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
                 Ok(len) => len,
-                Err(error) if sys::would_block(&error) => {
-                    input.truncate(start);
-                    if start > 0 {
-                        state.rest.get_or_insert_default().input = input;
-                    }
-                    return Ok(());
-                }
+                Err(error) if sys::would_block(&error) => return Ok(()),
                 Err(error) => return Err(error),
             };
-            let received = &mut buffer[..start + len];
+            state.rest = None;
+            let end = start + len;
+            let received = &mut self.buffer[..end];
             if !state.open {
                 if !received.ends_with(b"\r\n\r\n") {
                     return Err(io::ErrorKind::InvalidData.into());
@@ -306,36 +346,17 @@ impl Loop {
                 return Ok(());
             }
             let (answered, next_len) = answer(received, &mut self.pieces)?;
-            let unfinished = answered..received.len();
             if self.broadcast {
                 for piece in &self.pieces {
                     self.for_all.extend_from_slice(&received[piece.clone()]);
                 }
-            } else if own && unfinished.is_empty() && self.pieces.len() == 1 {
-                // A long message is sent from where it is, however many writes it takes.
-                let piece = self.pieces[0].clone();
-                input.truncate(piece.end);
-                let mut rest = Box::new(Rest { input: Vec::new(), output: input, sent: piece.start });
-                if rest.flush(fd)? == Progress::Blocked {
-                    state.rest = Some(rest);
-                    return Ok(());
-                }
-                continue;
             } else {
                 send(fd, received, &self.pieces, &mut state.rest)?;
             }
-            if !unfinished.is_empty() {
-                let rest = state.rest.get_or_insert_default();
-                if own && answered == 0 {
-                    input.truncate(start + len);
-                    rest.input = input;
-                } else {
-                    // As long as the frame: a read doesn't go past it, into the next.
-                    rest.input.reserve_exact(next_len.max(unfinished.len()));
-                    rest.input.extend_from_slice(&received[unfinished]);
-                }
+            if answered < end {
+                self.begin(state, answered..end, next_len);
             }
-            if len < space {
+            if end < self.buffer.len() {
                 return Ok(());
             }
         }
@@ -362,6 +383,7 @@ pub fn serve(mode: Mode, listener: TcpListener) -> io::Result<()> {
     let mut connections: Connections<State> = Connections::new(listener)?;
     let mut state = Loop {
         buffer: vec![0; LOOP_BUFFER_LEN],
+        spare: Vec::new(),
         pieces: Vec::new(),
         broadcast: mode == Mode::Broadcast,
         for_all: Vec::new(),
