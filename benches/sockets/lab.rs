@@ -225,7 +225,7 @@ impl Book {
     }
 
     fn note_window(&mut self, table: &'static str, row: &Row, server: &Server, window: Window) {
-        let messages = window.messages.max(1) as f64;
+        let messages = window.messages as f64;
         let mut note = |measure, value| self.note(table, row, server, measure, value);
         note("cpu", window.server_cpu as f64 / 1000.0 / messages);
         note("load", window.own_cpu as f64 / 1000.0 / messages);

@@ -27,8 +27,9 @@ const SILENCE_LIMIT: Duration = Duration::from_secs(10);
 const BUFFER_LEN: usize = 1024 * 1024;
 /// Of so many reads, one is compared with what was sent; and the first of every connection.
 const COMPARED: u64 = 32;
-/// Of so many replies, the time of one is taken.
+/// Of so many replies, the time of one is taken; of every one where they are large.
 const TIMED: u64 = 16;
+const LARGE: usize = 4096;
 const MOST_TIMES: usize = 1 << 20;
 
 #[derive(Clone, Copy)]
@@ -107,7 +108,7 @@ fn push_header(into: &mut Vec<u8>, len: usize, mask_bit: u8) {
 
 impl Ring {
     fn new(shape: Shape) -> Self {
-        let period = if shape.len <= 4096 { 64 } else { 4 };
+        let period = if shape.len <= LARGE { 64 } else { 4 };
         let mut state = 0x9e37_79b9_7f4a_7c15_u64;
         let mut random = move || {
             state ^= state << 13;
@@ -281,7 +282,7 @@ impl Load {
         connection.queued += count * self.ring.frame_len as u64;
         self.expected += count * if self.shape.broadcast { self.streams.len() as u64 } else { 1 };
         self.sends += count;
-        if connection.timed == 0 && (self.sends % TIMED) < count {
+        if connection.timed == 0 && (self.sends % TIMED < count || self.shape.len > LARGE) {
             connection.timed = connection.queued / self.ring.frame_len as u64 * self.ring.reply_len as u64;
             connection.timed_since = Instant::now();
         }
@@ -399,6 +400,9 @@ impl Load {
             let (server_cpu, own_cpu) = (sys::cpu_time(self.server)?, sys::cpu_time(0)?);
             if measuring {
                 result.messages = self.messages - result.messages;
+                if result.messages == 0 {
+                    return Err(broken("not one reply came in the window".to_owned()));
+                }
                 result.server_cpu = server_cpu - result.server_cpu;
                 result.own_cpu = own_cpu - result.own_cpu;
                 result.wall = ((now - until) + window).as_nanos() as u64;

@@ -121,24 +121,20 @@ mod asynchronous {
         })
     }
 
-    /// Messages that are answered together, at most.
-    const BATCH: usize = 64;
-
-    /// Takes all messages that are at hand, sends them back, and flushes once: what one read brought can be
-    /// answered by one write. They are taken before any is sent, for some flush when they are asked for more.
+    /// Sends back each message; flushes when no other is at hand, so that what one read brought can be
+    /// answered by one write.
     pub async fn echo<S, M, E>(mut ws: S, is_message: impl Fn(&M) -> bool) -> Result<(), E>
     where
         S: Stream<Item = Result<M, E>> + Sink<M, Error = E> + Unpin,
     {
-        let mut others = Vec::new();
-        while let Some(first) = ws.next().await.transpose()? {
-            while others.len() < BATCH
-                && let Some(Some(message)) = ws.next().now_or_never()
-            {
-                others.push(message?);
-            }
-            for message in std::iter::once(first).chain(others.drain(..)).filter(&is_message) {
-                ws.feed(message).await?;
+        while let Some(first) = ws.next().await {
+            let mut next = Some(first);
+            while let Some(message) = next {
+                let message = message?;
+                if is_message(&message) {
+                    ws.feed(message).await?;
+                }
+                next = ws.next().now_or_never().flatten();
             }
             ws.flush().await?;
         }
