@@ -119,6 +119,14 @@ impl Inbound {
         if self.wants_direct() { self.decoder.direct_spare() } else { None }
     }
 
+    /// Gives back what is too large to be kept for messages that may not come.
+    #[cfg(feature = "server")]
+    pub(super) fn trim(&mut self) {
+        self.window.release();
+        self.decoder.frame_len = 0;
+        self.decoder.trim();
+    }
+
     /// Notes whether what is read next belongs into a message's buffer.
     fn wants_direct(&mut self) -> bool {
         self.direct = self.ready.is_none() && self.window.is_empty() && self.decoder.direct_spare().is_some();

@@ -134,6 +134,12 @@ impl Protocol {
         self.inbound.is_idle() && self.outbound.is_idle()
     }
 
+    /// Gives back what is too large to be kept for messages that may not come.
+    #[cfg(feature = "server")]
+    pub(crate) fn trim(&mut self) {
+        self.inbound.trim();
+    }
+
     /// The receiving half.
     #[cfg(feature = "server")]
     pub(crate) const fn inbound(&mut self) -> &mut Inbound {

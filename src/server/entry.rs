@@ -13,10 +13,10 @@ use std::sync::atomic::Ordering;
 
 use mio::net::TcpStream;
 
-use super::peer::{PeerState, Slot};
+use super::peer::PeerState;
 use super::timers::Tick;
 use crate::handshake::DeflateParameters;
-use crate::http::RequestDecoder;
+use crate::http::{HttpError, Request, RequestDecoder};
 use crate::protocol::{Protocol, Role};
 
 /// How many pieces are given to one write at most.
@@ -29,7 +29,8 @@ pub(super) struct Entry<S> {
     pub(super) ready: Ready,
     /// When it is looked at next, whatever happens.
     pub(super) scheduled: Tick,
-    /// When the stage began; of a connection, when something last came.
+    /// When the stage began; of a connection, when something last came; of answers and ends, when something
+    /// was last taken.
     pub(super) since: Tick,
     /// Since when the peer takes nothing of what waits; never: nothing waits.
     pub(super) stalled: Tick,
@@ -60,8 +61,41 @@ pub(super) enum Stage<S> {
 pub(super) struct Head {
     pub(super) decoder: RequestDecoder,
     /// What has come of it, and behind it.
-    pub(super) received: Vec<u8>,
+    received: Vec<u8>,
+    /// How much of that belongs to requests before it.
+    consumed: usize,
     pub(super) output: Unsent,
+}
+
+impl Head {
+    /// What has come of the request, and behind it.
+    pub(super) fn received(&self) -> &[u8] {
+        self.received.get(self.consumed..).unwrap_or_default()
+    }
+
+    /// The next request, if it is whole, and how long its head is.
+    pub(super) fn decode(&mut self) -> Result<Option<(Request, usize)>, HttpError> {
+        self.decoder.decode(self.received.get(self.consumed..).unwrap_or_default())
+    }
+
+    pub(super) fn receive(&mut self, bytes: &[u8]) {
+        if self.consumed == self.received.len() {
+            self.received.clear();
+        } else {
+            // Only what begins a request is ever left when more is read: it is short.
+            self.received.drain(..self.consumed);
+        }
+        self.consumed = 0;
+        self.received.extend_from_slice(bytes);
+    }
+
+    /// Goes on behind a request. Nothing is moved: many may have come in one piece.
+    pub(super) fn consume(&mut self, len: usize) {
+        self.consumed = self.consumed.saturating_add(len).min(self.received.len());
+        if self.consumed == self.received.len() {
+            (self.received, self.consumed) = (Vec::new(), 0);
+        }
+    }
 }
 
 /// An open connection.
@@ -152,7 +186,12 @@ impl<S> Entry<S> {
             scheduled: Tick::NEVER,
             since: now,
             stalled: Tick::NEVER,
-            stage: Stage::Head(Box::new(Head { decoder, received: Vec::new(), output: Unsent::default() })),
+            stage: Stage::Head(Box::new(Head {
+                decoder,
+                received: Vec::new(),
+                consumed: 0,
+                output: Unsent::default(),
+            })),
         }
     }
 
@@ -164,14 +203,16 @@ impl<S> Entry<S> {
     }
 
     /// Writes the last bytes, ends our half, and listens until the peer has ended its own; `true`: it has.
-    pub(super) fn finish(&mut self, scrap: &mut [u8], slot: Slot) -> bool {
-        debug_assert_eq!(self.generation, slot.generation);
-        let Self { stream, ready, stage: Stage::Ending(ending), .. } = self else { return true };
-        if ending.output.write(stream, ready).is_err() {
-            return true;
+    pub(super) fn finish(&mut self, scrap: &mut [u8], now: Tick) -> bool {
+        let Self { stream, ready, since, stage: Stage::Ending(ending), .. } = self else { return true };
+        match ending.output.write(stream, ready) {
+            Ok(0) => {}
+            Ok(_) => *since = now,
+            Err(_) => return true,
         }
         if ending.output.is_empty() && !ending.shut {
             ending.shut = true;
+            *since = now;
             if stream.shutdown(Shutdown::Write).is_err() {
                 return true;
             }
@@ -229,7 +270,7 @@ pub(super) struct Pool {
 
 impl Pool {
     /// How many are kept.
-    const MAX_COUNT: usize = 64;
+    const MAX_COUNT: usize = 16;
 
     pub(super) const fn new(config: crate::protocol::Config) -> Self {
         Self { config, free: Vec::new() }
@@ -246,6 +287,7 @@ impl Pool {
 
     fn give(&mut self, mut protocol: Box<Protocol>) {
         if self.free.len() < Self::MAX_COUNT {
+            protocol.trim();
             if let Some(options) = &self.config.deflate {
                 protocol.set_deflate(None, options);
             }

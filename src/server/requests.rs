@@ -17,27 +17,33 @@ use crate::sse::RESPONSE_HEADERS;
 
 impl<S: 'static> Entry<S> {
     pub(super) fn turn_of_head<H: Handler<State = S>>(&mut self, means: &mut Means<H>, slot: Slot) -> GoesOn {
-        let Self { stream, ready, stage: Stage::Head(head), .. } = self else { return Some(false) };
+        let Self { stream, ready, since, stage: Stage::Head(head), .. } = self else { return Some(false) };
         match head.output.write(stream, ready) {
-            Ok(len) => means.hub.snapshot.sent_len += as_u64(len),
+            Ok(0) => {}
+            Ok(len) => {
+                *since = means.now;
+                means.hub.snapshot.sent_len += as_u64(len);
+            }
             Err(_) => return None,
         }
         if !head.output.is_empty() {
             return Some(false); // first the answers to what came before
         }
-        if ready.read {
+        let mut decoded = head.decode();
+        if ready.read && matches!(decoded, Ok(None)) {
             let len = match read(stream, ready, &mut means.buffer) {
                 Ok(Some(0)) | Err(_) => return None,
                 Ok(len) => len.unwrap_or_default(),
             };
             means.hub.snapshot.received_len += as_u64(len);
-            head.received.extend_from_slice(means.buffer.get(..len).unwrap_or_default());
+            head.receive(means.buffer.get(..len).unwrap_or_default());
+            decoded = head.decode();
         }
-        match head.decoder.decode(&head.received) {
+        match decoded {
             Ok(None) => Some(ready.read),
             Ok(Some((request, head_len))) => {
-                let rest = head.received.split_off(head_len.min(head.received.len()));
-                self.answer(&request, rest, means, slot)
+                head.consume(head_len);
+                self.answer(&request, means, slot)
             }
             Err(error) => self.refuse(&HandshakeError::from(error).response(), means, slot),
         }
@@ -46,7 +52,6 @@ impl<S: 'static> Entry<S> {
     fn answer<H: Handler<State = S>>(
         &mut self,
         request: &Request,
-        rest: Vec<u8>,
         means: &mut Means<H>,
         slot: Slot,
     ) -> GoesOn {
@@ -55,12 +60,12 @@ impl<S: 'static> Entry<S> {
         }
         let Means { handler, .. } = means;
         match catch_unwind(AssertUnwindSafe(|| handler.on_request(request))) {
-            Ok(Answer::Upgrade) => self.upgrade(request, rest, means, slot),
+            Ok(Answer::Upgrade) => self.upgrade(request, means, slot),
             Ok(Answer::Events) if request.method() != "GET" => {
                 self.refuse(&HandshakeError::NotGet.response(), means, slot)
             }
             Ok(Answer::Events) => self.open_events(request, means, slot),
-            Ok(Answer::Respond(response)) => self.respond(request, &response, rest, means, slot),
+            Ok(Answer::Respond(response)) => self.respond(request, &response, means, slot),
             Err(_) => {
                 let why = "the server has failed on this request";
                 self.refuse(&Response::refusal(Status::INTERNAL_SERVER_ERROR, why), means, slot)
@@ -73,7 +78,6 @@ impl<S: 'static> Entry<S> {
         &mut self,
         request: &Request,
         response: &Response,
-        rest: Vec<u8>,
         means: &mut Means<H>,
         slot: Slot,
     ) -> GoesOn {
@@ -87,14 +91,13 @@ impl<S: 'static> Entry<S> {
             self.end(output, means.now);
             return self.turn(means, slot);
         }
-        head.received = rest;
         self.since = means.now;
         let wrote = head.output.write(&self.stream, &mut self.ready);
         if wrote.is_err() {
             return None;
         }
         // One request a turn, and the next when its answer is written.
-        Some(head.output.is_empty() && (!head.received.is_empty() || self.ready.read))
+        Some(head.output.is_empty() && (!head.received().is_empty() || self.ready.read))
     }
 
     /// Says no, and ends it.
@@ -115,7 +118,6 @@ impl<S: 'static> Entry<S> {
     fn upgrade<H: Handler<State = S>>(
         &mut self,
         request: &Request,
-        rest: Vec<u8>,
         means: &mut Means<H>,
         slot: Slot,
     ) -> GoesOn {
@@ -151,14 +153,16 @@ impl<S: 'static> Entry<S> {
             let why = "the server has failed on this request";
             return self.refuse(&Response::refusal(Status::INTERNAL_SERVER_ERROR, why), means, slot);
         };
-        protocol.receive(&rest);
+        let Stage::Head(head) = &self.stage else { return None };
+        protocol.receive(head.received());
+        let kept_input = !head.received().is_empty();
         hub.snapshot.opened_count += 1;
         hub.snapshot.connection_count += 1;
         self.since = means.now;
         self.stage = Stage::Open(Open {
             state,
             link,
-            kept_input: !rest.is_empty(),
+            kept_input,
             protocol: Some(protocol),
             agreed,
             pinged: false,

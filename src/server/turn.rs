@@ -29,7 +29,7 @@ impl<S: 'static> Entry<S> {
             Stage::Open(_) => self.turn_of_open(means, slot),
             Stage::Events(_) => self.turn_of_events(means),
             Stage::Ending(_) => {
-                if self.finish(&mut means.buffer, slot) {
+                if self.finish(&mut means.buffer, means.now) {
                     return None;
                 }
                 Some(false)
@@ -41,7 +41,9 @@ impl<S: 'static> Entry<S> {
     pub(super) fn due(&self, timeouts: &Timeouts) -> Tick {
         let written = self.stalled.after(timeouts.write);
         match &self.stage {
+            Stage::Head(head) if !head.output.is_empty() => self.since.after(timeouts.write),
             Stage::Head(_) => self.since.after(timeouts.handshake),
+            Stage::Ending(ending) if !ending.shut => self.since.after(timeouts.write),
             Stage::Ending(_) => self.since.after(timeouts.linger),
             Stage::Events(events) => written.min(events.written.after(timeouts.events)),
             Stage::Open(open) if open.close_sent != Tick::NEVER => open.close_sent.after(timeouts.close),
@@ -59,8 +61,8 @@ impl<S: 'static> Entry<S> {
         match &mut self.stage {
             Stage::Ending(_) => None,
             Stage::Head(head) => {
-                if head.received.is_empty() {
-                    return None; // nobody has asked anything
+                if head.received().is_empty() || !head.output.is_empty() {
+                    return None; // nobody has asked anything, or takes the answer
                 }
                 let why = "the request was not complete in time";
                 self.refuse(&Response::refusal(Status::REQUEST_TIMEOUT, why), means, slot)
