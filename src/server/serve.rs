@@ -84,13 +84,19 @@ impl Server {
     /// # Errors
     /// Those of the system.
     pub fn bind(address: impl ToSocketAddrs) -> io::Result<Self> {
-        Ok(Self {
-            listener: TcpListener::bind(address)?,
+        Ok(Self::from_listener(TcpListener::bind(address)?))
+    }
+
+    /// Takes a socket over that listens already: one that was inherited, or has options of its own.
+    #[must_use]
+    pub fn from_listener(listener: TcpListener) -> Self {
+        Self {
+            listener,
             accept: Accept::default(),
             overflow: Overflow::default(),
             loop_count: thread::available_parallelism().map_or(1, usize::from),
             control: Arc::default(),
-        })
+        }
     }
 
     /// Sets whom it takes, on what terms, and every limit and deadline. Default: [`Accept::new`].

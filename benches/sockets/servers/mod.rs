@@ -71,8 +71,7 @@ const fn server(
 pub const ALL: &[Server] = &[
     server("raw TCP", Kind::Raw, false, raw::serve),
     server("floor", Kind::Floor, true, floor::serve),
-    // The event-driven server: see servers/talkback.rs.
-    // server("talkback", Kind::Ours, true, talkback::serve),
+    server("talkback", Kind::Ours, true, talkback::serve),
     server("talkback, threads", Kind::Ours, false, talkback::serve_threads),
     #[cfg(feature = "rivals")]
     server("tungstenite, threads", Kind::Rival, false, tungstenite::serve),

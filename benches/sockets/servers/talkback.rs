@@ -6,16 +6,48 @@ use std::net::{TcpListener, TcpStream};
 use std::thread;
 
 use talkback::Accept;
+use talkback::http::Request;
+use talkback::protocol::MessageRef;
+use talkback::server::{Connection, Handler, Room, Server};
 
 use super::Mode;
 
-// --- The event-driven server, `talkback::server::Server`, comes here ---------------------------------------
-//
-// As `pub fn serve(mode: Mode, listener: TcpListener) -> io::Result<()>`: the port is printed already, the
-// process is pinned to its core, and is ended from outside. One thread; TCP_NODELAY on what it accepts.
-// With `Mode::Broadcast` each binary message goes to all connections, its sender included. Then put its
-// line into `ALL`, in servers/mod.rs, where it stands as a comment.
-// -----------------------------------------------------------------------------------------------------------
+#[derive(Clone)]
+struct Echo;
+
+impl Handler for Echo {
+    type State = ();
+
+    fn on_open(&mut self, _: &mut Connection<'_>, _: &Request) {}
+
+    fn on_message(&mut self, _: &mut (), connection: &mut Connection<'_>, message: MessageRef<'_>) {
+        connection.send(message).unwrap_or_default();
+    }
+}
+
+#[derive(Clone)]
+struct Broadcast(Room);
+
+impl Handler for Broadcast {
+    type State = ();
+
+    fn on_open(&mut self, connection: &mut Connection<'_>, _: &Request) {
+        connection.join(&self.0);
+    }
+
+    fn on_message(&mut self, _: &mut (), _: &mut Connection<'_>, message: MessageRef<'_>) {
+        self.0.publish(message);
+    }
+}
+
+/// The event-driven server, one loop.
+pub fn serve(mode: Mode, listener: TcpListener) -> io::Result<()> {
+    let server = Server::from_listener(listener).loop_count(1);
+    match mode {
+        Mode::Echo => server.run(Echo),
+        Mode::Broadcast => server.run(Broadcast(Room::new())),
+    }
+}
 
 /// Answers until the peer closes. All that one read brought is answered by one write.
 fn echo(stream: TcpStream, accept: &Accept) -> Result<(), Box<dyn Error>> {
