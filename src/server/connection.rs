@@ -139,10 +139,11 @@ impl Connection<'_> {
         self.outbound.output_len()
     }
 
-    /// Joins a room; whether it was not in there. It leaves by itself when it ends.
+    /// Joins a room, to be sent what is published from now on; whether it was not in there. It leaves by itself
+    /// when it ends.
     pub fn join(&mut self, room: &Room) -> bool {
-        room.add_loop(&self.hub.mailbox);
-        let joined = self.hub.members.join(room.number(), self.slot.index);
+        let last = room.add_loop(&self.hub.mailbox);
+        let joined = self.hub.members.join(room.number(), self.slot.index, last);
         if joined {
             self.link.rooms.push(room.number());
         }

@@ -269,8 +269,8 @@ impl<H: Handler> EventLoop<H> {
             Command::Events(slot, block) => {
                 self.with_open(slot, |entry, means| entry.add_events(&block, means, slot))
             }
-            Command::Publish(room, prepared) => {
-                let members: Vec<u32> = self.means.hub.members.of(room).collect();
+            Command::Publish(room, publication, prepared) => {
+                let members: Vec<u32> = self.means.hub.members.hearing(room, publication).collect();
                 for index in members {
                     if let Some(Some(entry)) = self.entries.get_mut(as_usize(index)) {
                         let slot = Slot { index, generation: entry.generation };

@@ -132,8 +132,8 @@ pub(super) enum Command {
     /// A message was refused: tell when there is room again.
     Refused(Slot),
     Close(Slot, Option<CloseFrame>),
-    /// To all members of the room with this number.
-    Publish(u64, Prepared),
+    /// To all members of the room with this number; and the number of the publication in there.
+    Publish(u64, u64, Prepared),
     /// A block of an event stream; an empty one ends it.
     Events(Slot, Vec<u8>),
     /// Close all, spread over this time, then end.

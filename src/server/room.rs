@@ -1,6 +1,6 @@
 //! Rooms: a message to many connections, in any loop.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -26,15 +26,22 @@ pub struct Room(Arc<Inside>);
 #[derive(Debug)]
 struct Inside {
     number: u64,
+    told: Mutex<Told>,
+}
+
+#[derive(Debug, Default)]
+struct Told {
     /// The loops that have, or had, members.
-    loops: Mutex<Vec<Arc<Mailbox>>>,
+    loops: Vec<Arc<Mailbox>>,
+    /// How many publications there were: the number of the last one.
+    count: u64,
 }
 
 impl Default for Room {
     fn default() -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        Self(Arc::new(Inside { number, loops: Mutex::default() }))
+        Self(Arc::new(Inside { number, told: Mutex::default() }))
     }
 }
 
@@ -54,8 +61,10 @@ impl Room {
 
     /// Sends a message that was framed, and perhaps compressed, before.
     pub fn publish_prepared(&self, prepared: &Prepared) {
-        for mailbox in &*lock(&self.0.loops) {
-            mailbox.post(Command::Publish(self.0.number, prepared.clone()));
+        let told = &mut *lock(&self.0.told);
+        told.count += 1;
+        for mailbox in &told.loops {
+            mailbox.post(Command::Publish(self.0.number, told.count, prepared.clone()));
         }
     }
 
@@ -63,25 +72,30 @@ impl Room {
         self.0.number
     }
 
-    /// Has publications sent to a loop, too.
-    pub(super) fn add_loop(&self, mailbox: &Arc<Mailbox>) {
-        let mut loops = lock(&self.0.loops);
-        if !loops.iter().any(|known| Arc::ptr_eq(known, mailbox)) {
-            loops.push(Arc::clone(mailbox));
+    /// Has publications sent to a loop, too; the number of the last one before.
+    pub(super) fn add_loop(&self, mailbox: &Arc<Mailbox>) -> u64 {
+        let mut told = lock(&self.0.told);
+        if !told.loops.iter().any(|known| Arc::ptr_eq(known, mailbox)) {
+            told.loops.push(Arc::clone(mailbox));
         }
+        told.count
     }
 }
 
 /// Who of a loop is in which room.
 #[derive(Debug, Default)]
 pub(super) struct Members {
-    rooms: HashMap<u64, HashSet<u32>>,
+    /// With the last publication before each joined: it may still be on its way to the loop.
+    rooms: HashMap<u64, HashMap<u32, u64>>,
 }
 
 impl Members {
     /// Whether it was not in there.
-    pub(super) fn join(&mut self, room: u64, index: u32) -> bool {
-        self.rooms.entry(room).or_default().insert(index)
+    pub(super) fn join(&mut self, room: u64, index: u32, last: u64) -> bool {
+        let members = self.rooms.entry(room).or_default();
+        let before = members.len();
+        members.entry(index).or_insert(last);
+        members.len() > before
     }
 
     pub(super) fn leave(&mut self, room: u64, index: u32) {
@@ -93,7 +107,32 @@ impl Members {
         }
     }
 
-    pub(super) fn of(&self, room: u64) -> impl Iterator<Item = u32> {
-        self.rooms.get(&room).into_iter().flatten().copied()
+    /// Those of a room that a publication is for.
+    pub(super) fn hearing(&self, room: u64, publication: u64) -> impl Iterator<Item = u32> {
+        let members = self.rooms.get(&room).into_iter().flatten();
+        members.filter(move |(_, last)| publication > **last).map(|(index, _)| *index)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_joins_hears_what_is_published_from_then_on() {
+        let mut members = Members::default();
+        assert!(members.join(7, 1, 0));
+        assert!(members.join(7, 2, 5));
+        assert!(!members.join(7, 1, 5), "it is in there, and misses nothing");
+        let hearing = |members: &Members, publication| {
+            let mut hearing: Vec<u32> = members.hearing(7, publication).collect();
+            hearing.sort_unstable();
+            hearing
+        };
+        assert_eq!(hearing(&members, 5), [1]);
+        assert_eq!(hearing(&members, 6), [1, 2]);
+        members.leave(7, 1);
+        assert_eq!(hearing(&members, 6), [2]);
+        assert_eq!(members.hearing(8, 6).count(), 0);
     }
 }
