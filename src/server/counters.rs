@@ -15,6 +15,8 @@ use std::time::Duration;
 #[non_exhaustive]
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Snapshot {
+    /// Sockets open now, whatever they are: those that ask, or are yet silent, too.
+    pub socket_count: u64,
     /// WebSocket connections open now.
     pub connection_count: u64,
     /// Event streams open now.
@@ -46,6 +48,7 @@ impl Snapshot {
     /// Adds what another loop has done.
     pub(super) fn add(&mut self, other: &Self) {
         let Self {
+            socket_count,
             connection_count,
             event_stream_count,
             opened_count,
@@ -59,6 +62,7 @@ impl Snapshot {
             answered,
             busy,
         } = other;
+        self.socket_count += socket_count;
         self.connection_count += connection_count;
         self.event_stream_count += event_stream_count;
         self.opened_count += opened_count;

@@ -12,6 +12,7 @@ use super::entry::{Entry, Pool, Stage};
 use super::means::{Means, Timeouts};
 use super::peer::{Command, Mailbox, Slot, lock};
 use super::timers::{Clock, Tick, Wheel};
+use super::turn::as_u64;
 use super::{Accept, Handler, Overflow, Snapshot};
 use crate::frame::{CloseCode, CloseFrame};
 use crate::http::RequestDecoder;
@@ -339,6 +340,9 @@ impl<H: Handler> EventLoop<H> {
     }
 
     fn serve(&mut self, mut stream: TcpStream) {
+        if self.drain.is_some() {
+            return; // it was on its way from the loop that accepts
+        }
         // It fails on a socket that is gone already: that shows soon.
         stream.set_nodelay(true).unwrap_or_default();
         let index = self.free.pop().or_else(|| {
@@ -381,15 +385,18 @@ impl<H: Handler> EventLoop<H> {
 
     /// Shows the numbers, once a tick at most.
     fn publish_snapshot(&mut self) {
+        let snapshot = &mut self.means.hub.snapshot;
+        snapshot.socket_count = as_u64(self.entries.len() - self.free.len());
         self.unpublished = self.published == self.means.now;
         if self.unpublished {
             return;
         }
+        let Ok(mut published) = self.means.hub.mailbox.snapshot.try_lock() else {
+            self.unpublished = true; // somebody is looking: the next turn will do
+            return;
+        };
+        published.clone_from(snapshot);
         self.published = self.means.now;
-        // If somebody is looking, the next turn will do.
-        if let Ok(mut published) = self.means.hub.mailbox.snapshot.try_lock() {
-            published.clone_from(&self.means.hub.snapshot);
-        }
     }
 }
 
