@@ -52,6 +52,7 @@ impl<'a> Lent<'a> {
     ///
     /// # Errors
     /// See [`ProtocolError`]. The close that it calls for is queued.
+    #[inline]
     pub fn next_event(&mut self) -> Result<Option<(Event<'_>, &mut Outbound)>, ProtocolError> {
         let Self { inbound, outbound, input, at, copied } = self;
         match decode(inbound, input, at, copied) {
@@ -85,7 +86,23 @@ impl Drop for Lent<'_> {
 }
 
 /// The next event: of what was left over first, then of the bytes lent.
+#[inline]
 fn decode<'a>(
+    inbound: &'a mut Inbound,
+    input: &'a mut [u8],
+    at: &mut usize,
+    copied: &mut usize,
+) -> Result<Option<Event<'a>>, ProtocolError> {
+    if inbound.window.is_empty()
+        && inbound.ready.is_none()
+        && let Some(whole) = inbound.decoder.whole_message(input, at)
+    {
+        return inbound.decoder.message(input, whole);
+    }
+    decode_others(inbound, input, at, copied)
+}
+
+fn decode_others<'a>(
     inbound: &'a mut Inbound,
     input: &'a mut [u8],
     at: &mut usize,

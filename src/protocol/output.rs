@@ -11,7 +11,7 @@ const KEPT_LEN: usize = 256 * 1024;
 
 /// How long the tail may get, unless a single frame is longer: what is sent is then given
 /// back piece by piece, and not only when nothing waits.
-const MAX_TAIL_LEN: usize = 16 * 1024;
+const MAX_TAIL_LEN: usize = 64 * 1024;
 
 /// A queue of bytes: small frames are put together in `tail`, large or shared payloads wait
 /// before it, each in a piece of its own.
