@@ -15,7 +15,7 @@ use std::{env, io, thread};
 use talkback::handshake::Origins;
 use talkback::http::Request;
 use talkback::protocol::{Deflate, MessageRef};
-use talkback::server::{Connection, Handler, Server};
+use talkback::server::{Connection, Handler, Server, ServerHandle};
 use talkback::{Accept, Config};
 
 const MAX_MESSAGE_LEN: usize = 64 * 1024 * 1024;
@@ -43,6 +43,7 @@ fn main() -> ExitCode {
 fn serve(address: &str, accept: Accept) -> io::Result<()> {
     let server = Server::bind(address)?.accept(accept);
     println!("listening on ws://{}", server.local_addr()?);
+    drain_on_signal(server.handle())?;
     server.run(Echo)
 }
 
@@ -58,6 +59,26 @@ impl Handler for Echo {
         // While too much waits for a peer, it is not read: nothing is ever refused here.
         connection.send(message).unwrap_or_default();
     }
+}
+
+/// Closes all on SIGINT and SIGTERM; the second of them ends it at once.
+#[cfg(unix)]
+fn drain_on_signal(server: ServerHandle) -> io::Result<()> {
+    use signal_hook::consts::{SIGINT, SIGTERM};
+    let mut signals = signal_hook::iterator::Signals::new([SIGINT, SIGTERM])?;
+    thread::spawn(move || {
+        let mut signals = signals.forever();
+        signals.next();
+        server.drain(Duration::from_secs(1));
+        signals.next();
+        std::process::exit(1);
+    });
+    Ok(())
+}
+
+#[cfg(not(unix))]
+fn drain_on_signal(_: ServerHandle) -> io::Result<()> {
+    Ok(())
 }
 
 fn serve_by_threads(address: &str, accept: &Accept) -> io::Result<()> {
