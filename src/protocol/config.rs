@@ -123,7 +123,7 @@ impl Config {
     }
 
     /// The output limit in force.
-    pub(super) fn output_len_limit(&self) -> u64 {
+    pub(crate) fn output_len_limit(&self) -> u64 {
         within_budget(self.max_output_len, self.memory_budget, 4)
     }
 

@@ -212,6 +212,15 @@ impl Outbound {
         Ok(())
     }
 
+    /// Queues without regard to what waits: what was let through before.
+    #[cfg(feature = "server")]
+    pub(crate) fn over_limit<R>(&mut self, queue: impl FnOnce(&mut Self) -> R) -> R {
+        let max_output_len = std::mem::replace(&mut self.max_output_len, u64::MAX);
+        let result = queue(self);
+        self.max_output_len = max_output_len;
+        result
+    }
+
     /// Queues bytes that are no frame: the response that opens the connection.
     #[cfg(feature = "server")]
     pub(crate) fn send_raw(&mut self, bytes: &[u8]) {

@@ -35,6 +35,7 @@ impl Hub {
             mailbox: Arc::clone(&self.mailbox),
             max_output_len: self.max_output_len,
             mailed_len: AtomicU64::new(0),
+            taken_len: AtomicU64::new(0),
             waiting_len: AtomicU64::new(0),
             closed: AtomicBool::new(false),
         })

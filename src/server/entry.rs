@@ -13,8 +13,10 @@ use std::sync::atomic::Ordering;
 
 use mio::net::TcpStream;
 
+use super::Snapshot;
 use super::peer::PeerState;
 use super::timers::Tick;
+use super::turn::as_u64;
 use crate::handshake::DeflateParameters;
 use crate::http::{HttpError, Request, RequestDecoder};
 use crate::protocol::{Protocol, Role};
@@ -203,11 +205,14 @@ impl<S> Entry<S> {
     }
 
     /// Writes the last bytes, ends our half, and listens until the peer has ended its own; `true`: it has.
-    pub(super) fn finish(&mut self, scrap: &mut [u8], now: Tick) -> bool {
+    pub(super) fn finish(&mut self, scrap: &mut [u8], now: Tick, snapshot: &mut Snapshot) -> bool {
         let Self { stream, ready, since, stage: Stage::Ending(ending), .. } = self else { return true };
         match ending.output.write(stream, ready) {
             Ok(0) => {}
-            Ok(_) => *since = now,
+            Ok(len) => {
+                *since = now;
+                snapshot.sent_len += as_u64(len);
+            }
             Err(_) => return true,
         }
         if ending.output.is_empty() && !ending.shut {
@@ -220,7 +225,7 @@ impl<S> Entry<S> {
         while ready.read {
             match read(stream, ready, scrap) {
                 Ok(Some(0)) | Err(_) => return true,
-                Ok(_) => {}
+                Ok(len) => snapshot.received_len += as_u64(len.unwrap_or_default()),
             }
         }
         false
@@ -248,14 +253,17 @@ impl<S> Open<S> {
     /// Tells others how much waits.
     pub(super) fn note_waiting(&mut self, counted: &mut u64) {
         let waiting_len = self.waiting_len();
-        if waiting_len == 0 && self.counted_len == 0 {
+        let taken = |peer: &Arc<PeerState>| peer.taken_len.load(Ordering::Relaxed);
+        let taken_len = self.link.peer.as_ref().map_or(0, taken);
+        if waiting_len == 0 && self.counted_len == 0 && taken_len == 0 {
             return;
         }
-        let as_u64 = |len: usize| u64::try_from(len).unwrap_or_default();
         *counted = (*counted + as_u64(waiting_len)).saturating_sub(as_u64(self.counted_len));
         self.counted_len = waiting_len;
         if let Some(peer) = &self.link.peer {
             peer.waiting_len.store(as_u64(waiting_len), Ordering::Relaxed);
+            peer.taken_len.store(0, Ordering::Relaxed);
+            peer.mailed_len.fetch_sub(taken_len, Ordering::Relaxed);
         }
     }
 }

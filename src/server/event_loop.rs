@@ -84,8 +84,7 @@ impl<H: Handler> EventLoop<H> {
         });
         let clock = Clock::new(Instant::now());
         let now = clock.tick(Instant::now());
-        let max_output_len =
-            accept.config.max_output_len.map_or(u64::MAX, |len| len.try_into().unwrap_or(u64::MAX));
+        let max_output_len = accept.config.output_len_limit();
         let hub = Hub {
             loop_index: index,
             mailbox,

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::Ordering;
 
-use super::entry::{Entry, Events, Stage, read};
+use super::entry::{Entry, Events, Open, Pool, Stage, read};
 use super::means::Means;
 use super::peer::Slot;
 use super::timers::Tick;
@@ -15,7 +15,8 @@ impl<S: 'static> Entry<S> {
     /// A message from another thread.
     pub(super) fn mail<H: Handler<State = S>>(&mut self, message: Message, means: &mut Means<H>, slot: Slot) {
         let len = message.as_bytes().len();
-        self.queue(means, slot, len, |outbound| outbound.send_owned(message));
+        // There was room when it was sent, and its sender was told so.
+        self.queue(means, slot, len, |outbound| outbound.over_limit(|outbound| outbound.send_owned(message)));
     }
 
     pub(super) fn mail_prepared<H: Handler<State = S>>(
@@ -24,7 +25,10 @@ impl<S: 'static> Entry<S> {
         means: &mut Means<H>,
         slot: Slot,
     ) {
-        self.queue(means, slot, prepared.payload().len(), |outbound| outbound.send_prepared(prepared));
+        let len = prepared.payload().len();
+        self.queue(means, slot, len, |outbound| {
+            outbound.over_limit(|outbound| outbound.send_prepared(prepared))
+        });
     }
 
     /// A publication of a room.
@@ -40,9 +44,8 @@ impl<S: 'static> Entry<S> {
     /// Another thread found no room: it is to be told when there is.
     pub(super) fn note_refusal<H: Handler<State = S>>(&mut self, means: &mut Means<H>, slot: Slot) {
         let Stage::Open(open) = &mut self.stage else { return };
-        open.link.was_full = true;
         means.hub.snapshot.dropped_count += 1;
-        open.protocol(&mut means.pool);
+        open.overflow(means.overflow, &mut means.pool);
         self.list(means, slot);
     }
 
@@ -67,20 +70,14 @@ impl<S: 'static> Entry<S> {
     ) {
         let Stage::Open(open) = &mut self.stage else { return };
         if let Some(peer) = &open.link.peer {
-            peer.mailed_len.fetch_sub(as_u64(mailed_len), Ordering::Relaxed);
+            peer.taken_len.fetch_add(as_u64(mailed_len), Ordering::Relaxed);
         }
         let outbound = open.protocol(&mut means.pool).outbound();
         match send(outbound) {
             Ok(()) => means.hub.snapshot.sent_count += 1,
             Err(SendError::Full { .. }) => {
                 means.hub.snapshot.dropped_count += 1;
-                if means.overflow == Overflow::Close {
-                    let frame =
-                        CloseFrame::new(CloseCode::TRY_AGAIN_LATER, "too much waits for this connection");
-                    outbound.close(Some(frame)).unwrap_or_default();
-                    open.link.overflowed = true;
-                }
-                open.link.was_full = true;
+                open.overflow(means.overflow, &mut means.pool);
             }
             Err(_) => {}
         }
@@ -102,7 +99,10 @@ impl<S: 'static> Entry<S> {
         let mut gone = false;
         // A client has nothing more to say; if it does, nobody listens.
         while ready.read && !gone {
-            gone = matches!(read(stream, ready, &mut means.buffer), Ok(Some(0)) | Err(_));
+            match read(stream, ready, &mut means.buffer) {
+                Ok(Some(0)) | Err(_) => gone = true,
+                Ok(len) => means.hub.snapshot.received_len += as_u64(len.unwrap_or_default()),
+            }
         }
         match events.output.write(stream, ready) {
             Ok(len) => means.hub.snapshot.sent_len += as_u64(len),
@@ -136,6 +136,19 @@ impl<S: 'static> Entry<S> {
             self.end(output, means.now);
         }
         self.list(means, slot);
+    }
+}
+
+impl<S> Open<S> {
+    /// A message was refused: it is told when there is room, or closed.
+    fn overflow(&mut self, overflow: Overflow, pool: &mut Pool) {
+        self.link.was_full = true;
+        let outbound = self.protocol(pool).outbound();
+        if overflow == Overflow::Close && !outbound.is_closed() {
+            let frame = CloseFrame::new(CloseCode::TRY_AGAIN_LATER, "too much waits for this connection");
+            outbound.close(Some(frame)).unwrap_or_default();
+            self.link.overflowed = true;
+        }
     }
 }
 

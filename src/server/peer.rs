@@ -64,6 +64,8 @@ pub(super) struct PeerState {
     pub(super) max_output_len: u64,
     /// Bytes that were sent from here and that the loop has not taken yet.
     pub(super) mailed_len: AtomicU64,
+    /// What of these the loop has taken in this turn, and not written yet.
+    pub(super) taken_len: AtomicU64,
     /// Bytes that wait in the loop to be written, at the end of its last turn.
     pub(super) waiting_len: AtomicU64,
     pub(super) closed: AtomicBool,
@@ -162,10 +164,10 @@ impl Mailbox {
 
     /// Leaves a command. The loop is woken by the first that it finds.
     pub(super) fn post(&self, command: Command) {
+        let mut commands = lock(&self.commands);
         if self.ended.load(Ordering::Acquire) {
             return;
         }
-        let mut commands = lock(&self.commands);
         commands.push(command);
         if commands.len() == 1 {
             // It fails where the system has run out of something; the next command tries again.

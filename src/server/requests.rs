@@ -92,9 +92,9 @@ impl<S: 'static> Entry<S> {
             return self.turn(means, slot);
         }
         self.since = means.now;
-        let wrote = head.output.write(&self.stream, &mut self.ready);
-        if wrote.is_err() {
-            return None;
+        match head.output.write(&self.stream, &mut self.ready) {
+            Ok(len) => means.hub.snapshot.sent_len += as_u64(len),
+            Err(_) => return None,
         }
         // One request a turn, and the next when its answer is written.
         Some(head.output.is_empty() && (!head.received().is_empty() || self.ready.read))

@@ -29,7 +29,7 @@ impl<S: 'static> Entry<S> {
             Stage::Open(_) => self.turn_of_open(means, slot),
             Stage::Events(_) => self.turn_of_events(means),
             Stage::Ending(_) => {
-                if self.finish(&mut means.buffer, means.now) {
+                if self.finish(&mut means.buffer, means.now, &mut means.hub.snapshot) {
                     return None;
                 }
                 Some(false)
@@ -152,13 +152,18 @@ impl<S: 'static> Entry<S> {
 
     /// Writes all that waits, as far as the socket takes it; how much still waits.
     fn flush<H: Handler<State = S>>(&mut self, means: &mut Means<H>, slot: Slot) -> Result<usize, Closed> {
-        let Self { stream, ready, stalled, stage: Stage::Open(open), .. } = self else { return Ok(0) };
+        let Self { stream, ready, since, stalled, stage: Stage::Open(open), .. } = self else { return Ok(0) };
         let Some(protocol) = &mut open.protocol else { return Ok(0) };
         while ready.write && protocol.output_len() > 0 {
             let len = write_pieces(stream, ready, protocol.output()).map_err(|error| lost(&error))?;
             protocol.sent(len);
             means.hub.snapshot.sent_len += as_u64(len);
             if len > 0 {
+                if *stalled != Tick::NEVER {
+                    // It isn't read while something waits: that it takes it is the sign of life.
+                    *since = means.now;
+                    open.pinged = false;
+                }
                 *stalled = means.now;
             }
         }
