@@ -39,7 +39,7 @@ impl<T> Task<T> {
 }
 
 /// Ends the process if its tests hang, in a call of ours that never returns.
-fn watch() {
+pub(crate) fn watch() {
     static BEGUN: Once = Once::new();
     BEGUN.call_once(|| {
         thread::spawn(|| {
@@ -117,8 +117,12 @@ pub(crate) const KEY_ACCEPT: &str = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
 
 /// A request that is upgraded, with these lines besides.
 pub(crate) fn request(lines: &str) -> String {
+    request_to("/chat", lines)
+}
+
+pub(crate) fn request_to(target: &str, lines: &str) -> String {
     format!(
-        "GET /chat HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+        "GET {target} HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
          Sec-WebSocket-Key: {KEY}\r\nSec-WebSocket-Version: 13\r\n{lines}\r\n"
     )
 }
