@@ -5,7 +5,7 @@ use std::io::{self, BufRead, BufReader, Read, Write};
 use std::process::{self, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
-use std::{env, fs, thread};
+use std::{fs, thread};
 
 use crate::load::Window;
 use crate::report;
@@ -126,7 +126,8 @@ fn lines_of(output: impl Read + Send + 'static) -> Receiver<String> {
 impl Child {
     /// This program, as something else.
     fn start(arguments: &[&str]) -> io::Result<Self> {
-        let mut command = Command::new(env::current_exe()?);
+        let mut command = Command::new("/proc/self/exe"); // also if it was built anew since
+
         let mut process = command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
         let input = process.stdin.take();
         let output = process.stdout.take().ok_or(io::ErrorKind::BrokenPipe)?;

@@ -93,15 +93,17 @@ struct State {
 
 #[derive(Default)]
 struct Rest {
-    /// The beginning of a frame; or a long frame, of which `filled` bytes are there.
+    /// The beginning of a frame; or a long frame, of which `filled` bytes are there, unmasked.
     input: Vec<u8>,
     filled: usize,
+    header: Header,
     /// What couldn't be sent, from `sent` on.
     output: Vec<u8>,
     sent: usize,
 }
 
 /// A frame's header: the lengths of it and of the payload, and the mask.
+#[derive(Default)]
 struct Header {
     len: usize,
     payload_len: usize,
@@ -171,14 +173,14 @@ fn write_header(buffer: &mut [u8], end: usize, payload_len: usize) -> usize {
 }
 
 /// Makes the replies to all whole frames of `buffer`, in place, and puts where they are into `pieces`.
-/// Gives how many bytes of frames there were, and how long the unfinished one will be, if that is known.
-fn answer(buffer: &mut [u8], pieces: &mut Vec<Range<usize>>) -> io::Result<(usize, usize)> {
+/// Gives how many bytes of frames there were.
+fn answer(buffer: &mut [u8], pieces: &mut Vec<Range<usize>>) -> io::Result<usize> {
     pieces.clear();
     let mut at = 0;
     loop {
-        let Some(header) = Header::parse(&buffer[at..])? else { return Ok((at, 0)) };
+        let Some(header) = Header::parse(&buffer[at..])? else { return Ok(at) };
         if buffer.len() - at < header.frame_len() {
-            return Ok((at, header.frame_len()));
+            return Ok(at);
         }
         let payload = at + header.len..at + header.frame_len();
         at = payload.end;
@@ -274,33 +276,40 @@ impl Loop {
         Ok(Progress::Done)
     }
 
-    /// Keeps the beginning of a frame that will be `frame_len` long, if that is known.
-    fn begin(&mut self, state: &mut State, beginning: Range<usize>, frame_len: usize) {
+    /// Keeps the beginning of a frame.
+    fn begin(&mut self, state: &mut State, beginning: Range<usize>) -> io::Result<()> {
         let bytes = &self.buffer[beginning];
         let rest = state.rest.get_or_insert_default();
-        if frame_len < LONG {
-            rest.input = bytes.to_vec();
-            return;
+        match Header::parse(bytes)? {
+            Some(header) if header.frame_len() >= LONG => {
+                rest.input = std::mem::take(&mut self.spare);
+                rest.input.resize(header.frame_len(), 0);
+                rest.input[..bytes.len()].copy_from_slice(bytes);
+                unmask(&mut rest.input[header.len..bytes.len()], header.mask);
+                rest.filled = bytes.len();
+                rest.header = header;
+            }
+            _ => rest.input = bytes.to_vec(),
         }
-        rest.input = std::mem::take(&mut self.spare);
-        rest.input.resize(frame_len, 0);
-        rest.input[..bytes.len()].copy_from_slice(bytes);
-        rest.filled = bytes.len();
+        Ok(())
     }
 
     /// Reads what a long frame lacks. It is answered where it is, however many writes that takes.
     fn read_long(&mut self, fd: i32, state: &mut State) -> io::Result<Progress> {
         let Some(rest) = &mut state.rest else { return Ok(Progress::Done) };
         while rest.filled < rest.input.len() {
-            match sys::recv(fd, &mut rest.input[rest.filled..]) {
+            let len = match sys::recv(fd, &mut rest.input[rest.filled..]) {
                 Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
-                Ok(len) => rest.filled += len,
+                Ok(len) => len,
                 Err(error) if sys::would_block(&error) => return Ok(Progress::Blocked),
                 Err(error) => return Err(error),
-            }
+            };
+            let mut mask = rest.header.mask;
+            mask.rotate_left((rest.filled - rest.header.len) % 4);
+            unmask(&mut rest.input[rest.filled..rest.filled + len], mask);
+            rest.filled += len;
         }
-        answer(&mut rest.input, &mut self.pieces)?;
-        let start = self.pieces[0].start;
+        let start = write_header(&mut rest.input, rest.header.len, rest.header.payload_len);
         if self.broadcast {
             self.for_all.extend_from_slice(&rest.input[start..]);
             self.spare = std::mem::take(&mut rest.input);
@@ -345,7 +354,7 @@ impl Loop {
                 state.open = true;
                 return Ok(());
             }
-            let (answered, next_len) = answer(received, &mut self.pieces)?;
+            let answered = answer(received, &mut self.pieces)?;
             if self.broadcast {
                 for piece in &self.pieces {
                     self.for_all.extend_from_slice(&received[piece.clone()]);
@@ -354,7 +363,7 @@ impl Loop {
                 send(fd, received, &self.pieces, &mut state.rest)?;
             }
             if answered < end {
-                self.begin(state, answered..end, next_len);
+                self.begin(state, answered..end)?;
             }
             if end < self.buffer.len() {
                 return Ok(());
