@@ -370,12 +370,18 @@ impl<H: Handler> EventLoop<H> {
             let Some(Some(entry)) = self.entries.get_mut(index) else { continue };
             let Ok(index) = u32::try_from(index) else { continue };
             let slot = Slot { index, generation: entry.generation };
-            match &entry.stage {
+            match &mut entry.stage {
                 Stage::Open(_) => {
                     let frame = CloseFrame::new(CloseCode::GOING_AWAY, "the server goes down");
                     entry.close(Some(frame), &mut self.means, slot);
                 }
                 Stage::Events(_) => entry.add_events(&[], &mut self.means, slot),
+                // An answer that is on its way arrives.
+                Stage::Head(head) if !head.output.is_empty() => {
+                    let output = std::mem::take(&mut head.output);
+                    entry.end(output, self.means.now);
+                    self.settle(index, Some(false));
+                }
                 Stage::Head(_) => self.settle(index, None),
                 Stage::Ending(_) => {}
             }

@@ -293,7 +293,7 @@ impl Running {
         self.task.end().unwrap();
         let snapshot = self.handle.snapshot();
         assert_eq!((snapshot.connection_count, snapshot.event_stream_count), (0, 0), "{snapshot:?}");
-        assert_eq!(snapshot.waiting_len, 0, "{snapshot:?}");
+        assert_eq!((snapshot.socket_count, snapshot.waiting_len), (0, 0), "{snapshot:?}");
         assert_eq!(snapshot.closed.values().sum::<u64>(), snapshot.opened_count, "{snapshot:?}");
         let calls = self.app.calls.lock().unwrap().clone();
         let opened: Vec<PeerId> = calls

@@ -10,6 +10,7 @@ use std::time::Instant;
 use talkback::server::Closed;
 
 use crate::app::*;
+use crate::closing::reset;
 use crate::net::*;
 
 const LEN: usize = 8 * 1024;
@@ -94,6 +95,22 @@ fn who_does_not_read_his_answers_is_not_read_and_loses_nothing() {
 }
 
 #[test]
+fn who_resets_while_answers_wait_is_gone_at_once() {
+    let server = serve();
+    let mut stream = server.open("/chat");
+    stream.write_all(&text("!len 20000000")).unwrap();
+    wait_until(|| server.handle.snapshot().waiting_len > 0);
+    let peer = server.peer(0);
+    peer.send("behind it").unwrap_or_default();
+    reset(stream);
+    let begun = Instant::now();
+    assert_eq!(server.first_end(), Closed::Disconnected);
+    assert!(begun.elapsed() < millis(5000) && peer.is_closed());
+    wait_until(|| server.handle.snapshot().waiting_len == 0);
+    server.end();
+}
+
+#[test]
 fn who_does_not_read_at_all_is_given_up_and_others_are_not() {
     let config = config().write_timeout(Some(millis(500))).max_output_len(Some(50_000));
     let server = serve_with(App::quiet(), |server| server.loop_count(1).accept(accept(config)));
@@ -145,7 +162,7 @@ fn a_flood_does_not_starve_others() {
     let mut other = server.open("/chat");
     let mut longest = millis(0);
     let begun = Instant::now();
-    for n in 0..30 {
+    for n in 0..15 {
         let begun = Instant::now();
         ask(&mut other, &n.to_string());
         longest = longest.max(begun.elapsed());

@@ -69,6 +69,20 @@ fn a_peer_that_never_answers_does_not_hold_it_up() {
 }
 
 #[test]
+fn an_answer_that_is_on_its_way_arrives() {
+    let server = serve();
+    let mut stream = server.connect();
+    stream.write_all(b"GET /large HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
+    assert!(read_head(&mut stream).starts_with("HTTP/1.1 200 "));
+    server.handle.drain(Duration::ZERO);
+    wait_until(|| TcpStream::connect(&server.address).is_err());
+    std::thread::sleep(millis(200)); // a slow reader
+    assert_eq!(read_to_end(&mut stream).len(), LARGE_LEN);
+    drop(stream);
+    server.ended();
+}
+
+#[test]
 fn messages_are_answered_until_it_is_ones_turn() {
     let server = serve();
     let _first = server.open("/chat");
@@ -105,8 +119,9 @@ fn an_idle_server_and_one_that_does_not_run_yet_end_at_once() {
 
 #[test]
 fn connections_that_come_while_it_goes_down_hold_nothing_up() {
-    for _ in 0..10 {
-        let server = serve_with(App::default(), |server| server.loop_count(2).accept(accept(config())));
+    for _ in 0..5 {
+        let config = config().close_timeout(Some(millis(100)));
+        let server = serve_with(App::default(), |server| server.loop_count(2).accept(accept(config)));
         let address = server.address.clone();
         let clients: Vec<_> = (0..3)
             .map(|_| {

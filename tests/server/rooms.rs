@@ -3,6 +3,8 @@
 use std::io::Write;
 use std::thread;
 
+use talkback::Prepared;
+use talkback::protocol::Deflate;
 use talkback::server::Room;
 
 use crate::app::*;
@@ -62,6 +64,38 @@ fn large_publications_are_whole() {
         }
     }
     server.end();
+}
+
+#[test]
+fn publications_reach_clients_with_and_without_compression() {
+    let (server, room) = serve_rooms(2);
+    let url = format!("ws://{}/chat?join", server.address);
+    let mut compressing: Vec<_> = (0..2).map(|_| talkback::connect(&url).unwrap()).collect();
+    let mut plain = server.open("/chat?join");
+    let long = "zażółć gęślą jaźń ".repeat(2000);
+    for _ in 0..3 {
+        room.publish(&long);
+        room.publish_prepared(&Prepared::compressed(&long, &Deflate::shared()));
+    }
+    for _ in 0..6 {
+        for ws in &mut compressing {
+            assert!(ws.recv().unwrap().is_some_and(|message| message.as_text() == Some(&long)));
+        }
+        assert!(read_text(&mut plain) == long);
+    }
+    let handle = server.handle.clone();
+    for mut ws in compressing {
+        ws.close(None).unwrap();
+        assert_eq!(ws.recv().unwrap(), None);
+    }
+    close(plain);
+    server.end();
+    if cfg!(feature = "deflate") {
+        // Three of six went out compressed to two of three.
+        let sent_len = handle.snapshot().sent_len;
+        let expected = (6 + 3 * 2) * long.len() as u64;
+        assert!(sent_len > expected && sent_len < expected + 30_000, "{sent_len}");
+    }
 }
 
 #[test]
