@@ -119,7 +119,7 @@ fn an_idle_server_and_one_that_does_not_run_yet_end_at_once() {
 
 #[test]
 fn connections_that_come_while_it_goes_down_hold_nothing_up() {
-    for _ in 0..5 {
+    for _ in 0..3 {
         let config = config().close_timeout(Some(millis(100)));
         let server = serve_with(App::default(), |server| server.loop_count(2).accept(accept(config)));
         let address = server.address.clone();
