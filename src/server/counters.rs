@@ -33,7 +33,7 @@ pub struct Snapshot {
     pub received_len: u64,
     /// Bytes written to sockets so far.
     pub sent_len: u64,
-    /// Bytes that wait for receivers that are slower, at the end of the last turn.
+    /// Bytes of WebSocket connections that wait for receivers that are slower, at the end of the last turn.
     pub waiting_len: u64,
     /// Connections that ended, by close code; 1005 stands for a close without a code, 1006
     /// for an end without a close.

@@ -222,7 +222,7 @@ impl<S> Entry<S> {
                 return true;
             }
         }
-        while ready.read {
+        if ready.read {
             match read(stream, ready, scrap) {
                 Ok(Some(0)) | Err(_) => return true,
                 Ok(len) => snapshot.received_len += as_u64(len.unwrap_or_default()),

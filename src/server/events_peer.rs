@@ -67,16 +67,9 @@ impl EventPeer {
 
     fn post(&self, encode: impl FnOnce(&mut Vec<u8>)) -> Result<(), SendError> {
         let state = &*self.0;
-        if self.is_closed() {
-            return Err(SendError::Closing);
-        }
-        let waits = state.mailed_len.load(Ordering::Relaxed) + state.waiting_len.load(Ordering::Relaxed);
-        if waits > state.max_output_len {
-            return Err(SendError::Full { len: waits, max: state.max_output_len });
-        }
         let mut block = Vec::new();
         encode(&mut block);
-        state.mailed_len.fetch_add(block.len().try_into().unwrap_or(u64::MAX), Ordering::Relaxed);
+        state.reserve(block.len())?;
         state.mailbox.post(Command::Events(state.id.slot, block));
         Ok(())
     }

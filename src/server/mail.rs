@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 
 use super::entry::{Entry, Events, Open, Pool, Stage, read};
 use super::means::Means;
-use super::peer::Slot;
+use super::peer::{PeerState, Slot};
 use super::timers::Tick;
 use super::turn::{GoesOn, as_u64};
 use super::{Handler, Overflow};
@@ -14,9 +14,11 @@ use crate::protocol::{Message, Outbound, Prepared, SendError};
 impl<S: 'static> Entry<S> {
     /// A message from another thread.
     pub(super) fn mail<H: Handler<State = S>>(&mut self, message: Message, means: &mut Means<H>, slot: Slot) {
-        let len = message.as_bytes().len();
+        let cost = PeerState::cost(message.as_bytes().len());
         // There was room when it was sent, and its sender was told so.
-        self.queue(means, slot, len, |outbound| outbound.over_limit(|outbound| outbound.send_owned(message)));
+        self.queue(means, slot, cost, |outbound| {
+            outbound.over_limit(|outbound| outbound.send_owned(message))
+        });
     }
 
     pub(super) fn mail_prepared<H: Handler<State = S>>(
@@ -25,8 +27,8 @@ impl<S: 'static> Entry<S> {
         means: &mut Means<H>,
         slot: Slot,
     ) {
-        let len = prepared.payload().len();
-        self.queue(means, slot, len, |outbound| {
+        let cost = PeerState::cost(prepared.payload().len());
+        self.queue(means, slot, cost, |outbound| {
             outbound.over_limit(|outbound| outbound.send_prepared(prepared))
         });
     }
@@ -65,12 +67,12 @@ impl<S: 'static> Entry<S> {
         &mut self,
         means: &mut Means<H>,
         slot: Slot,
-        mailed_len: usize,
+        cost: u64,
         send: impl FnOnce(&mut Outbound) -> Result<(), SendError>,
     ) {
         let Stage::Open(open) = &mut self.stage else { return };
         if let Some(peer) = &open.link.peer {
-            peer.taken_len.fetch_add(as_u64(mailed_len), Ordering::Relaxed);
+            peer.taken_len.fetch_add(cost, Ordering::Relaxed);
         }
         let outbound = open.protocol(&mut means.pool).outbound();
         match send(outbound) {
@@ -98,14 +100,18 @@ impl<S: 'static> Entry<S> {
         };
         let mut gone = false;
         // A client has nothing more to say; if it does, nobody listens.
-        while ready.read && !gone {
+        if ready.read {
             match read(stream, ready, &mut means.buffer) {
                 Ok(Some(0)) | Err(_) => gone = true,
                 Ok(len) => means.hub.snapshot.received_len += as_u64(len.unwrap_or_default()),
             }
         }
         match events.output.write(stream, ready) {
-            Ok(len) => means.hub.snapshot.sent_len += as_u64(len),
+            Ok(0) => {}
+            Ok(len) => {
+                means.hub.snapshot.sent_len += as_u64(len);
+                *stalled = means.now;
+            }
             Err(_) => gone = true,
         }
         events.peer.waiting_len.store(as_u64(events.output.len()), Ordering::Relaxed);
@@ -115,7 +121,7 @@ impl<S: 'static> Entry<S> {
             means.hub.snapshot.event_stream_count -= 1;
             return None;
         }
-        Some(false)
+        Some(ready.read)
     }
 
     /// Appends a block to a stream of events; an empty one ends it.
@@ -126,8 +132,12 @@ impl<S: 'static> Entry<S> {
         slot: Slot,
     ) {
         let Stage::Events(events) = &mut self.stage else { return };
-        events.peer.mailed_len.fetch_sub(as_u64(block.len()), Ordering::Relaxed);
         add_chunk(block, events);
+        if !block.is_empty() {
+            // In this order, so that it is never counted nowhere.
+            events.peer.waiting_len.store(as_u64(events.output.len()), Ordering::Relaxed);
+            events.peer.mailed_len.fetch_sub(PeerState::cost(block.len()), Ordering::Relaxed);
+        }
         events.written = means.now;
         if block.is_empty() {
             events.peer.closed.store(true, Ordering::Relaxed);

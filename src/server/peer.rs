@@ -7,6 +7,7 @@ use std::time::Duration;
 use std::{fmt, io};
 
 use super::Snapshot;
+use super::turn::as_u64;
 use crate::frame::CloseFrame;
 use crate::protocol::{Message, Prepared, SendError};
 
@@ -109,17 +110,36 @@ impl Peer {
     }
 
     fn post(&self, len: usize, command: impl FnOnce(Slot) -> Command) -> Result<(), SendError> {
-        if self.is_closed() {
+        let state = &*self.0;
+        let reserved = state.reserve(len);
+        match &reserved {
+            Ok(()) => state.mailbox.post(command(state.id.slot)),
+            Err(SendError::Full { .. }) => state.mailbox.post(Command::Refused(state.id.slot)),
+            Err(_) => {}
+        }
+        reserved
+    }
+}
+
+impl PeerState {
+    /// What mail of this length counts as: a command has a length of its own.
+    pub(super) fn cost(len: usize) -> u64 {
+        as_u64(len.saturating_add(size_of::<Command>()))
+    }
+
+    /// Counts mail of this length in, if there is room.
+    pub(super) fn reserve(&self, len: usize) -> Result<(), SendError> {
+        if self.closed.load(Ordering::Relaxed) {
             return Err(SendError::Closing);
         }
-        let state = &*self.0;
-        let waits = state.mailed_len.load(Ordering::Relaxed) + state.waiting_len.load(Ordering::Relaxed);
-        if waits > state.max_output_len {
-            state.mailbox.post(Command::Refused(state.id.slot));
-            return Err(SendError::Full { len: waits, max: state.max_output_len });
+        let cost = Self::cost(len);
+        // Counted first, so that of many threads not each finds the same room.
+        let mailed_len = self.mailed_len.fetch_add(cost, Ordering::Relaxed);
+        let waits = mailed_len.saturating_add(self.waiting_len.load(Ordering::Relaxed));
+        if waits > self.max_output_len {
+            self.mailed_len.fetch_sub(cost, Ordering::Relaxed);
+            return Err(SendError::Full { len: waits, max: self.max_output_len });
         }
-        state.mailed_len.fetch_add(len.try_into().unwrap_or(u64::MAX), Ordering::Relaxed);
-        state.mailbox.post(command(state.id.slot));
         Ok(())
     }
 }
@@ -170,7 +190,7 @@ impl Mailbox {
         }
         commands.push(command);
         if commands.len() == 1 {
-            // It fails where the system has run out of something; the next command tries again.
+            // It fails where the system has run out of something: the loop then finds it when it next wakes.
             self.waker.wake().unwrap_or_default();
         }
     }

@@ -29,10 +29,8 @@ impl<S: 'static> Entry<S> {
             Stage::Open(_) => self.turn_of_open(means, slot),
             Stage::Events(_) => self.turn_of_events(means),
             Stage::Ending(_) => {
-                if self.finish(&mut means.buffer, means.now, &mut means.hub.snapshot) {
-                    return None;
-                }
-                Some(false)
+                let ended = self.finish(&mut means.buffer, means.now, &mut means.hub.snapshot);
+                (!ended).then_some(self.ready.read)
             }
         }
     }
