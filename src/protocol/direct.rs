@@ -111,14 +111,14 @@ impl Outbound {
         written: Result<usize, E>,
         write: impl FnMut(&[&[u8]]) -> Result<usize, E>,
     ) -> Result<(), E> {
-        match written {
-            Ok(len) if self.advance(&mut rest, len) => Ok(()),
-            Ok(_) => self.write_rest(rest, write),
-            Err(error) => {
-                self.queue_rest(&rest);
-                Err(error)
-            }
-        }
+        let result = match written {
+            Ok(0) => Ok(()),
+            Ok(len) if self.advance(&mut rest, len) => return Ok(()),
+            Ok(_) => return self.write_rest(rest, write),
+            Err(error) => Err(error),
+        };
+        self.queue_rest(&rest);
+        result
     }
 
     /// Writes all that is queued, and `rest` behind it; queues what can't be written.
