@@ -45,7 +45,7 @@ impl<S: 'static> Entry<S> {
                 head.consume(head_len);
                 self.answer(&request, means, slot)
             }
-            Err(error) => self.refuse(&HandshakeError::from(error).response(), means, slot),
+            Err(error) => self.respond_last(None, &HandshakeError::from(error).response(), means, slot),
         }
     }
 
@@ -56,19 +56,24 @@ impl<S: 'static> Entry<S> {
         slot: Slot,
     ) -> GoesOn {
         if let Err(error) = means.accept.policy.check_host(request) {
-            return self.refuse(&error.response(), means, slot);
+            return self.respond_last(Some(request), &error.response(), means, slot);
         }
         let Means { handler, .. } = means;
         match catch_unwind(AssertUnwindSafe(|| handler.on_request(request))) {
             Ok(Answer::Upgrade) => self.upgrade(request, means, slot),
             Ok(Answer::Events) if request.method() != "GET" => {
-                self.refuse(&HandshakeError::NotGet.response(), means, slot)
+                self.respond_last(Some(request), &HandshakeError::NotGet.response(), means, slot)
             }
             Ok(Answer::Events) => self.open_events(request, means, slot),
             Ok(Answer::Respond(response)) => self.respond(request, &response, means, slot),
             Err(_) => {
                 let why = "the server has failed on this request";
-                self.refuse(&Response::refusal(Status::INTERNAL_SERVER_ERROR, why), means, slot)
+                self.respond_last(
+                    Some(request),
+                    &Response::refusal(Status::INTERNAL_SERVER_ERROR, why),
+                    means,
+                    slot,
+                )
             }
         }
     }
@@ -81,16 +86,13 @@ impl<S: 'static> Entry<S> {
         means: &mut Means<H>,
         slot: Slot,
     ) -> GoesOn {
-        let Stage::Head(head) = &mut self.stage else { return Some(false) };
         let closes = |headers: &Headers| headers.has_token("Connection", "close");
-        let keep_alive = !closes(request.headers()) && !closes(response.headers()) && !request.has_body();
-        *means.hub.snapshot.answered.entry(response.status().code()).or_default() += 1;
-        encode_answer(request, response, keep_alive, &mut head.output.bytes);
-        if !keep_alive {
-            let output = std::mem::take(&mut head.output);
-            self.end(output, means.now);
-            return self.turn(means, slot);
+        if closes(request.headers()) || closes(response.headers()) || request.has_body() {
+            return self.respond_last(Some(request), response, means, slot);
         }
+        let Stage::Head(head) = &mut self.stage else { return Some(false) };
+        *means.hub.snapshot.answered.entry(response.status().code()).or_default() += 1;
+        encode_answer(request, response, true, &mut head.output.bytes);
         self.since = means.now;
         match head.output.write(&self.stream, &mut self.ready) {
             Ok(len) => means.hub.snapshot.sent_len += as_u64(len),
@@ -100,9 +102,10 @@ impl<S: 'static> Entry<S> {
         Some(head.output.is_empty() && (!head.received().is_empty() || self.ready.read))
     }
 
-    /// Says no, and ends it.
-    pub(super) fn refuse<H: Handler<State = S>>(
+    /// Answers a request, or what is none, and ends it.
+    pub(super) fn respond_last<H: Handler<State = S>>(
         &mut self,
+        request: Option<&Request>,
         response: &Response,
         means: &mut Means<H>,
         slot: Slot,
@@ -110,7 +113,10 @@ impl<S: 'static> Entry<S> {
         *means.hub.snapshot.answered.entry(response.status().code()).or_default() += 1;
         let Stage::Head(head) = &mut self.stage else { return None };
         let mut output = std::mem::take(&mut head.output);
-        response.encode(&mut output.bytes);
+        match request {
+            Some(request) => encode_answer(request, response, false, &mut output.bytes),
+            None => response.encode(&mut output.bytes),
+        }
         self.end(output, means.now);
         self.turn(means, slot)
     }
@@ -123,16 +129,21 @@ impl<S: 'static> Entry<S> {
     ) -> GoesOn {
         let mut upgrade = match means.accept.upgrade(request) {
             Ok(upgrade) => upgrade,
-            Err(error) => return self.refuse(&error.response(), means, slot),
+            Err(error) => return self.respond_last(Some(request), &error.response(), means, slot),
         };
         let Means { handler, .. } = means;
         let chosen = catch_unwind(AssertUnwindSafe(|| handler.on_upgrade(request, &mut upgrade)));
         match chosen {
             Ok(Ok(())) => {}
-            Ok(Err(response)) => return self.respond_last(request, &response, means, slot),
+            Ok(Err(response)) => return self.respond_last(Some(request), &response, means, slot),
             Err(_) => {
                 let why = "the server has failed on this request";
-                return self.refuse(&Response::refusal(Status::INTERNAL_SERVER_ERROR, why), means, slot);
+                return self.respond_last(
+                    Some(request),
+                    &Response::refusal(Status::INTERNAL_SERVER_ERROR, why),
+                    means,
+                    slot,
+                );
             }
         }
         let agreed = means.accept.agree_on_deflate(&mut upgrade);
@@ -151,7 +162,12 @@ impl<S: 'static> Entry<S> {
         let Ok(state) = opened else {
             forget_link(&link, hub, slot);
             let why = "the server has failed on this request";
-            return self.refuse(&Response::refusal(Status::INTERNAL_SERVER_ERROR, why), means, slot);
+            return self.respond_last(
+                Some(request),
+                &Response::refusal(Status::INTERNAL_SERVER_ERROR, why),
+                means,
+                slot,
+            );
         };
         let Stage::Head(head) = &self.stage else { return None };
         protocol.receive(head.received());
@@ -170,22 +186,6 @@ impl<S: 'static> Entry<S> {
             counted_len: 0,
         });
         self.turn_of_open(means, slot)
-    }
-
-    /// Answers instead of upgrading, and ends it.
-    fn respond_last<H: Handler<State = S>>(
-        &mut self,
-        request: &Request,
-        response: &Response,
-        means: &mut Means<H>,
-        slot: Slot,
-    ) -> GoesOn {
-        *means.hub.snapshot.answered.entry(response.status().code()).or_default() += 1;
-        let Stage::Head(head) = &mut self.stage else { return None };
-        let mut output = std::mem::take(&mut head.output);
-        encode_answer(request, response, false, &mut output.bytes);
-        self.end(output, means.now);
-        self.turn(means, slot)
     }
 
     fn open_events<H: Handler<State = S>>(

@@ -63,7 +63,7 @@ impl<S: 'static> Entry<S> {
                     return None; // nobody has asked anything, or takes the answer
                 }
                 let why = "the request was not complete in time";
-                self.refuse(&Response::refusal(Status::REQUEST_TIMEOUT, why), means, slot)
+                self.respond_last(None, &Response::refusal(Status::REQUEST_TIMEOUT, why), means, slot)
             }
             Stage::Events(events) => {
                 if stalled {
