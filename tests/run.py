@@ -173,12 +173,13 @@ def crate_steps(quick):
           for name in ("fuzz", "benches")),
         Step("dependencies", ["bash", "-c", f"diff <(printf '%s\\n' talkback {names} | sort) <({tree} | sort)"]),
         cargo("lints", "clippy", "--locked", "--all-targets", "--", "-D", "warnings"),
-        *(cargo(f"lints with {name}", "clippy", "--locked", "--all-targets", "--no-default-features", *features, "--", "-D", "warnings")
-          for name, features in (("no feature", []), ("deflate alone", ["--features", "deflate"]), ("simd and wide", ["--features", "simd,wide"]))),
         cargo("documentation", "doc", "--locked", "--no-deps", RUSTDOCFLAGS="-D warnings"),
         cargo("tests", "test", "--locked", "--no-fail-fast", count=cargo_tests),
     ]
     if not quick:
+        steps.extend(
+            cargo(f"lints with {name}", "clippy", "--locked", "--all-targets", "--no-default-features", *features, "--", "-D", "warnings")
+            for name, features in (("no feature", []), ("deflate alone", ["--features", "deflate"]), ("simd and wide", ["--features", "simd,wide"])))
         steps.append(cargo("tests with no feature", "test", "--locked", "--no-fail-fast", "--no-default-features", count=cargo_tests))
         steps.append(cargo("tests of masking with wide", "test", "--locked", "--lib", "--features", "wide", "mask", count=cargo_tests))
         steps.append(Step("instructions", [sys.executable, "benches/codec/instructions.py"], last_line))
