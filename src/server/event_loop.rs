@@ -154,8 +154,8 @@ impl<H: Handler> EventLoop<H> {
         let due = self.wheel.next().map(|tick| self.clock.until(tick, now));
         let accept = self.accept_again.map(|at| at.saturating_duration_since(now));
         let drain = self.drain.as_ref().map(|drain| drain.wait(now));
-        // The system rounds down to its own ticks, and would wake us just before.
         let publish = self.unpublished.then_some(PUBLISH_INTERVAL);
+        // The system rounds down to its own ticks, and would wake us just before.
         due.into_iter()
             .chain(accept)
             .chain(drain)
