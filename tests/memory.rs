@@ -481,7 +481,8 @@ fn a_blocking_connection_holds_no_buffer_while_its_peer_is_silent() {
     for after_silence in [false, true] {
         peer.write_all(&frame(Role::Server, TEXT, "sixteen bytes it")).unwrap();
         ws.recv().unwrap().unwrap();
-        assert_eq!(grown(before) >= 4 * KIB, !after_silence, "{}", grown(before));
+        // A window of 4 KiB, or none; the runner may have given some bytes back meanwhile.
+        assert_eq!(grown(before) >= 3 * KIB, !after_silence, "{}", grown(before));
         ws.set_recv_timeout(millis(200));
         let silence = |_| {
             assert!(ws.recv().unwrap_err().is_retryable());
