@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 use super::entry::{Entry, Events, Open, Pool, Stage, read};
 use super::means::Means;
 use super::peer::{PeerState, Slot};
+use super::room::Publication;
 use super::timers::Tick;
 use super::turn::{GoesOn, as_u64};
 use super::{Handler, Overflow};
@@ -16,9 +17,8 @@ impl<S: 'static> Entry<S> {
     pub(super) fn mail<H: Handler<State = S>>(&mut self, message: Message, means: &mut Means<H>, slot: Slot) {
         let cost = PeerState::cost(message.as_bytes().len());
         // There was room when it was sent, and its sender was told so.
-        self.queue(means, slot, cost, |outbound| {
-            outbound.over_limit(|outbound| outbound.send_owned(message))
-        });
+        self.queue(means, cost, |outbound| outbound.over_limit(|outbound| outbound.send_owned(message)));
+        self.list(means, slot.index);
     }
 
     pub(super) fn mail_prepared<H: Handler<State = S>>(
@@ -28,19 +28,20 @@ impl<S: 'static> Entry<S> {
         slot: Slot,
     ) {
         let cost = PeerState::cost(prepared.payload().len());
-        self.queue(means, slot, cost, |outbound| {
-            outbound.over_limit(|outbound| outbound.send_prepared(prepared))
-        });
+        self.queue(means, cost, |outbound| outbound.over_limit(|outbound| outbound.send_prepared(prepared)));
+        self.list(means, slot.index);
     }
 
-    /// A publication of a room.
+    /// A publication of a room, for a member that has heard those up to `last`.
     pub(super) fn publish<H: Handler<State = S>>(
         &mut self,
-        prepared: &Prepared,
+        publication: &Publication,
+        last: u64,
         means: &mut Means<H>,
-        slot: Slot,
     ) {
-        self.queue(means, slot, 0, |outbound| outbound.send_prepared(prepared));
+        if publication.number > last {
+            self.queue(means, 0, |outbound| outbound.send_prepared(&publication.prepared));
+        }
     }
 
     /// Another thread found no room: it is to be told when there is.
@@ -48,7 +49,7 @@ impl<S: 'static> Entry<S> {
         let Stage::Open(open) = &mut self.stage else { return };
         means.hub.snapshot.dropped_count += 1;
         open.overflow(means.overflow, &mut means.pool);
-        self.list(means, slot);
+        self.list(means, slot.index);
     }
 
     pub(super) fn close<H: Handler<State = S>>(
@@ -60,13 +61,12 @@ impl<S: 'static> Entry<S> {
         let Stage::Open(open) = &mut self.stage else { return };
         // If one was sent before, that one counts.
         open.protocol(&mut means.pool).outbound().close(frame).unwrap_or_default();
-        self.list(means, slot);
+        self.list(means, slot.index);
     }
 
     fn queue<H: Handler<State = S>>(
         &mut self,
         means: &mut Means<H>,
-        slot: Slot,
         cost: u64,
         send: impl FnOnce(&mut Outbound) -> Result<(), SendError>,
     ) {
@@ -83,14 +83,13 @@ impl<S: 'static> Entry<S> {
             }
             Err(_) => {}
         }
-        self.list(means, slot);
     }
 
     /// Has it written to at the end of the turn.
-    pub(super) fn list<H: Handler<State = S>>(&mut self, means: &mut Means<H>, slot: Slot) {
+    pub(super) fn list<H: Handler<State = S>>(&mut self, means: &mut Means<H>, index: u32) {
         if !self.ready.listed {
             self.ready.listed = true;
-            means.unflushed.push(slot.index);
+            means.unflushed.push(index);
         }
     }
 
@@ -145,7 +144,7 @@ impl<S: 'static> Entry<S> {
             let output = std::mem::take(&mut events.output);
             self.end(output, means.now);
         }
-        self.list(means, slot);
+        self.list(means, slot.index);
     }
 }
 

@@ -1,6 +1,6 @@
 //! Rooms: a message to many connections, in any loop.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -64,7 +64,11 @@ impl Room {
         let told = &mut *lock(&self.0.told);
         told.count += 1;
         for mailbox in &told.loops {
-            mailbox.post(Command::Publish(self.0.number, told.count, prepared.clone()));
+            mailbox.post(Command::Publish(Publication {
+                room: self.0.number,
+                number: told.count,
+                prepared: prepared.clone(),
+            }));
         }
     }
 
@@ -82,11 +86,22 @@ impl Room {
     }
 }
 
+/// What all members of a room hear that joined before it.
+#[derive(Debug)]
+pub(super) struct Publication {
+    /// The number of the room.
+    pub(super) room: u64,
+    /// The how manieth of the room it is.
+    pub(super) number: u64,
+    pub(super) prepared: Prepared,
+}
+
 /// Who of a loop is in which room.
 #[derive(Debug, Default)]
 pub(super) struct Members {
-    /// With the last publication before each joined: it may still be on its way to the loop.
-    rooms: HashMap<u64, HashMap<u32, u64>>,
+    /// With the last publication before each joined: it may still be on its way to the loop. In the order of
+    /// their places, so that those are walked through from one end to the other.
+    rooms: HashMap<u64, BTreeMap<u32, u64>>,
 }
 
 impl Members {
@@ -107,10 +122,10 @@ impl Members {
         }
     }
 
-    /// Those of a room that a publication is for.
-    pub(super) fn hearing(&self, room: u64, publication: u64) -> impl Iterator<Item = u32> {
+    /// Those of a room, as they are now, each with the last publication that it is not to hear.
+    pub(super) fn of(&self, room: u64) -> Vec<(u32, u64)> {
         let members = self.rooms.get(&room).into_iter().flatten();
-        members.filter(move |(_, last)| publication > **last).map(|(index, _)| *index)
+        members.map(|(index, last)| (*index, *last)).collect()
     }
 }
 
@@ -124,15 +139,9 @@ mod tests {
         assert!(members.join(7, 1, 0));
         assert!(members.join(7, 2, 5));
         assert!(!members.join(7, 1, 5), "it is in there, and misses nothing");
-        let hearing = |members: &Members, publication| {
-            let mut hearing: Vec<u32> = members.hearing(7, publication).collect();
-            hearing.sort_unstable();
-            hearing
-        };
-        assert_eq!(hearing(&members, 5), [1]);
-        assert_eq!(hearing(&members, 6), [1, 2]);
+        assert_eq!(members.of(7), [(1, 0), (2, 5)]);
         members.leave(7, 1);
-        assert_eq!(hearing(&members, 6), [2]);
-        assert_eq!(members.hearing(8, 6).count(), 0);
+        assert_eq!(members.of(7), [(2, 5)]);
+        assert!(members.of(8).is_empty());
     }
 }

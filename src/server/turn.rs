@@ -186,7 +186,7 @@ impl<S: 'static> Entry<S> {
             }
             // What was sent there is written in the next turn, which comes at once.
             if protocol.output_len() > 0 {
-                self.list(means, slot);
+                self.list(means, slot.index);
             }
         }
         Ok(0)
