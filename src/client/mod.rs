@@ -2,6 +2,7 @@
 
 mod connect;
 mod error;
+mod exchange;
 mod tcp;
 mod url;
 
