@@ -63,6 +63,12 @@ impl Url {
         Self::parse_as(Scheme::Http, url.split_once('#').map_or(url, |(url, _fragment)| url))
     }
 
+    /// Whether both are served by the same host and port, over the same scheme.
+    pub(super) fn is_same_origin(&self, other: &Self) -> bool {
+        (self.scheme, self.port()) == (other.scheme, other.port())
+            && self.host.eq_ignore_ascii_case(&other.host)
+    }
+
     fn parse_as(scheme: Scheme, url: &str) -> Result<Self, UrlError> {
         let (name, rest) = url.split_once("://").ok_or(UrlError::MissingScheme)?;
         if name.eq_ignore_ascii_case(scheme.secure_name()) {

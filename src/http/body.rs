@@ -110,7 +110,7 @@ impl BodyDecoder {
     /// # Errors
     /// [`BodyError::Incomplete`] if that is not where the body ends; the error of [`decode`](Self::decode)
     /// if there was one.
-    pub fn finish(self) -> Result<(), BodyError> {
+    pub fn finish(&self) -> Result<(), BodyError> {
         match &self.framing {
             _ if self.failed.is_some() => self.failed.map_or(Ok(()), Err),
             BodyFraming::UntilClose => Ok(()),
