@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::blocking::{HeadError, Stream, deadline, never_zero, read_before, read_head};
-use crate::http::{HeadLimits, Response, ResponseDecoder, Status};
+use crate::http::{BodyDecoder, HeadLimits, Response, ResponseDecoder, Status};
 
 /// How much of a refusal's body is kept for the error.
 const MAX_BODY_LEN: usize = 4 * 1024;
@@ -50,24 +50,32 @@ fn read_final_response(
 /// The response with what comes of its body, 4 KiB at most: for people who read the error.
 pub(super) fn with_body(
     response: Response,
-    mut body: Vec<u8>,
+    mut received: Vec<u8>,
     stream: &mut impl Stream,
     exchange_end: Option<Instant>,
 ) -> Response {
-    if response.status().is_bodiless() {
-        return response;
-    }
-    let chunked = response.headers().contains("Transfer-Encoding");
-    let announced = response.content_length().and_then(|len| usize::try_from(len).ok());
-    let wanted = announced.unwrap_or(MAX_BODY_LEN).min(MAX_BODY_LEN);
+    let Ok(mut decoder) = BodyDecoder::of_response(&response) else { return response };
     let end = deadline(Some(BODY_TIMEOUT)).into_iter().chain(exchange_end).min();
-    let mut chunk = [0; MAX_BODY_LEN];
-    while body.len() < wanted && !(chunked && body.ends_with(b"0\r\n\r\n")) {
-        match read_before(stream, end, &mut chunk) {
+    let mut body = Vec::new();
+    while take_data(&mut decoder, &received, &mut body) {
+        received.resize(MAX_BODY_LEN, 0);
+        match read_before(stream, end, &mut received) {
             Ok(0) | Err(_) => break,
-            Ok(len) => body.extend_from_slice(chunk.get(..len).unwrap_or_default()),
+            Ok(len) => received.truncate(len),
         }
     }
-    body.truncate(wanted);
+    body.truncate(MAX_BODY_LEN);
     response.body(body)
+}
+
+/// Adds the data of `input` to the body; whether more is wanted.
+fn take_data(decoder: &mut BodyDecoder, mut input: &[u8], body: &mut Vec<u8>) -> bool {
+    loop {
+        match decoder.decode(&mut input) {
+            Ok(Some(data)) => body.extend_from_slice(data),
+            Ok(None) => return !decoder.is_complete() && body.len() < MAX_BODY_LEN,
+            // It ends here, as if it were cut off.
+            Err(_) => return false,
+        }
+    }
 }
