@@ -1,5 +1,7 @@
 //! Receiving server-sent events, over as many connections as it takes: WHATWG HTML §9.2.
 
+use std::time::Duration;
+
 use super::event_body::EventBody;
 use super::fetch::Fetch;
 use super::retry::wait;
@@ -151,7 +153,7 @@ impl EventSource {
         Ok(())
     }
 
-    fn wait_time(&self) -> std::time::Duration {
+    fn wait_time(&self) -> Duration {
         let subscribe = self.fetch.subscribe();
         let reconnection_time = self.parser.retry().unwrap_or(subscribe.reconnection_time);
         let random = Entropy::from_system().word();

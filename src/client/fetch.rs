@@ -1,7 +1,5 @@
 //! One attempt: from the address, over redirects, to a stream of events.
 
-use std::net::TcpStream;
-
 use super::event_body::EventBody;
 use super::exchange::{exchange, with_body};
 use super::location::resolve;
@@ -71,7 +69,9 @@ impl Fetch {
             let end = deadline(self.subscribe.response_timeout);
             let (response, rest) = exchange(&mut stream, &request, self.subscribe.head_limits, end)?;
             match (response.status(), redirect(&response)) {
-                (Status::OK, _) => return self.body(stream, response, rest).map(Some),
+                (Status::OK, _) => {
+                    return EventBody::new(stream, response, rest, self.subscribe.idle_timeout).map(Some);
+                }
                 // "Clients will reconnect if the connection is closed; a client can be told to stop
                 // reconnecting using the HTTP 204 No Content response code." -- WHATWG HTML §9.2.1
                 (Status::NO_CONTENT, _) => return Ok(None),
@@ -86,15 +86,6 @@ impl Fetch {
             }
         }
         Err(EventSourceError::TooManyRedirects { max })
-    }
-
-    fn body(
-        &self,
-        stream: TcpStream,
-        response: Response,
-        rest: Vec<u8>,
-    ) -> Result<EventBody, EventSourceError> {
-        EventBody::new(stream, response, rest, self.subscribe.idle_timeout)
     }
 
     /// The request to write to the server at `url`.

@@ -125,8 +125,8 @@ impl Subscribe {
     /// Sets how long to wait at least before connecting again, as long as the server has not said it by
     /// `retry`. Default 3 s.
     ///
-    /// What is waited in fact is more: up to twice that after a stream that brought something, and up to
-    /// twice as much more with each attempt in a row that failed; how much is drawn at random each time.
+    /// What is waited in fact is drawn at random: up to twice that after a stream that brought something.
+    /// With each attempt in a row that failed, what may be waited beyond it doubles.
     ///
     /// WHATWG HTML §9.2.3
     #[must_use]

@@ -116,8 +116,8 @@ const fn step_in_extension(len: u64, extension_len: usize, byte: u8) -> Result<P
     if !is_value_byte(byte) {
         return Err(BodyError::InvalidChunkSize);
     }
-    // "A recipient ought to limit the total length of chunk extensions received in a request to an amount
-    // reasonable for the services provided" -- RFC 9112 §7.1.1
+    // "A server ought to limit the total length of chunk extensions received in a request to an amount
+    // reasonable for the services provided" -- RFC 9112 §7.1.1; and a client no less.
     if extension_len >= MAX_EXTENSION_LEN {
         return Err(BodyError::ChunkExtensionTooLong { max: MAX_EXTENSION_LEN });
     }
