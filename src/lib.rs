@@ -65,7 +65,8 @@
 //! - [`protocol::Protocol`]: the connection as a state machine. Bytes in, events out, bytes
 //!   out; no socket, no thread, no clock. [`handshake`] and [`http`] are its like for what
 //!   comes before.
-//! - [`sse`]: server-sent events, writing and reading.
+//! - [`sse`]: server-sent events, writing and reading. [`client::EventSource`] receives them, and
+//!   connects again where it left off.
 //!
 //! # Features
 //! - `deflate` (default): compresses messages by permessage-deflate, on the crate `zlib-rs`. See

@@ -701,8 +701,10 @@ fn a_client_shows_the_response_that_refused_it() {
 #[test]
 fn a_refusal_is_told_at_once_though_the_server_keeps_tcp_open() {
     for (response, body) in [
-        ("HTTP/1.1 404 Not Found\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nno\r\n0\r\n\r\n", true),
-        ("HTTP/1.1 204 No Content\r\n\r\n", false),
+        ("HTTP/1.1 404 Not Found\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nno\r\n0\r\n\r\n", "no"),
+        ("HTTP/1.1 404 Not Found\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nno\r\nzz", "no"),
+        ("HTTP/1.1 404 Not Found\r\nTransfer-Encoding: gzip\r\n\r\nno", ""),
+        ("HTTP/1.1 204 No Content\r\n\r\n", ""),
     ] {
         let (listener, address) = listen();
         let connect = start(move || Connect::new(format!("ws://{address}/")).connect());
@@ -712,7 +714,7 @@ fn a_refusal_is_told_at_once_though_the_server_keeps_tcp_open() {
         peer.write_all(response.as_bytes()).unwrap();
         match connect.end() {
             Err(ConnectError::Response(ResponseError::Refused(refused))) => {
-                assert_eq!(!refused.content().is_empty(), body);
+                assert_eq!(refused.content(), body.as_bytes());
             }
             other => panic!("{other:?}"),
         }

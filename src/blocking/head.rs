@@ -18,6 +18,13 @@ pub(crate) enum HeadError {
     Io(io::Error),
 }
 
+impl HeadError {
+    /// Why a request was not written, by a stream whose write timeout was set.
+    pub(crate) fn of_write(error: io::Error) -> Self {
+        if is_wait(&error) { Self::Timeout } else { Self::Io(error) }
+    }
+}
+
 /// Reads behind what was `received`, until `decode` makes a head of it. Gives it, and the bytes
 /// behind it.
 ///

@@ -1,22 +1,15 @@
 //! The opening of a connection: TCP, then the handshake.
 
-use std::io;
 use std::net::TcpStream;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use super::exchange::{exchange, with_body};
 use super::{ConnectError, Url, tcp};
-use crate::blocking::{HeadError, Stream, WebSocket, deadline, never_zero, read_before, read_head};
+use crate::blocking::{HeadError, Stream, WebSocket, deadline};
 use crate::entropy::Entropy;
 use crate::handshake::{ClientHandshake, ResponseError};
-use crate::http::{HeadLimits, Response, ResponseDecoder, Status};
+use crate::http::HeadLimits;
 use crate::protocol::{Config, Role};
-
-/// How much of a refusal's body is kept for the error.
-const MAX_BODY_LEN: usize = 4 * 1024;
-/// .. and how long it is waited for.
-const BODY_TIMEOUT: Duration = Duration::from_secs(1);
-/// How many interim responses may come before the final one.
-const MAX_INTERIM_COUNT: usize = 8;
 
 /// Connects to a `ws://` address: TCP, handshake, ready to send. Blocks for 10 s at most
 /// for each of the two.
@@ -159,11 +152,7 @@ impl Connect {
         handshake: &ClientHandshake,
     ) -> Result<WebSocket<S>, ConnectError> {
         let deadline = deadline(self.handshake_timeout);
-        stream.set_write_timeout(never_zero(self.handshake_timeout))?;
-        stream.set_nodelay(true)?;
-        write_request(&mut stream, &handshake.request())?;
-        let decoder = ResponseDecoder::new(self.head_limits);
-        let (response, rest) = read_final_response(&mut stream, decoder, deadline)?;
+        let (response, rest) = exchange(&mut stream, &handshake.request(), self.head_limits, deadline)?;
         let negotiated = match handshake.finish(&response) {
             Ok(negotiated) => negotiated,
             Err(ResponseError::Refused(_)) => {
@@ -176,59 +165,6 @@ impl Connect {
         let ws = ws.with_agreed_deflate(negotiated.deflate().copied());
         Ok(ws.with_subprotocol(negotiated.subprotocol().map(str::to_owned)))
     }
-}
-
-fn write_request(stream: &mut impl Stream, request: &[u8]) -> Result<(), ConnectError> {
-    let written = stream.write_all(request).and_then(|()| stream.flush());
-    written.map_err(|error| match error.kind() {
-        io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => ConnectError::HandshakeTimeout,
-        _ => ConnectError::Io(error),
-    })
-}
-
-/// "A client MUST be able to parse one or more 1xx responses received prior to a final
-/// response" -- RFC 9110 §15.2
-fn read_final_response(
-    stream: &mut impl Stream,
-    mut decoder: ResponseDecoder,
-    deadline: Option<Instant>,
-) -> Result<(Response, Vec<u8>), ConnectError> {
-    let mut received = Vec::new();
-    let mut interim_count = 0;
-    loop {
-        let (response, rest) = read_head(stream, deadline, received, |received| decoder.decode(received))?;
-        let interim = response.status().code() < 200 && response.status() != Status::SWITCHING_PROTOCOLS;
-        if !interim || interim_count == MAX_INTERIM_COUNT {
-            return Ok((response, rest));
-        }
-        interim_count += 1;
-        received = rest;
-    }
-}
-
-/// The response with what comes of its body, 4 KiB at most: for people who read the error.
-fn with_body(
-    response: Response,
-    mut body: Vec<u8>,
-    stream: &mut impl Stream,
-    handshake_end: Option<Instant>,
-) -> Response {
-    if response.status().is_bodiless() {
-        return response;
-    }
-    let chunked = response.headers().contains("Transfer-Encoding");
-    let announced = response.content_length().and_then(|len| usize::try_from(len).ok());
-    let wanted = announced.unwrap_or(MAX_BODY_LEN).min(MAX_BODY_LEN);
-    let end = deadline(Some(BODY_TIMEOUT)).into_iter().chain(handshake_end).min();
-    let mut chunk = [0; MAX_BODY_LEN];
-    while body.len() < wanted && !(chunked && body.ends_with(b"0\r\n\r\n")) {
-        match read_before(stream, end, &mut chunk) {
-            Ok(0) | Err(_) => break,
-            Ok(len) => body.extend_from_slice(chunk.get(..len).unwrap_or_default()),
-        }
-    }
-    body.truncate(wanted);
-    response.body(body)
 }
 
 impl From<HeadError> for ConnectError {

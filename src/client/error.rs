@@ -3,6 +3,7 @@
 use std::{fmt, io};
 
 use super::UrlError;
+use super::tcp::TcpError;
 use crate::handshake::{BuildError, ResponseError};
 
 /// Why a client could not connect. Nothing is left open.
@@ -61,6 +62,15 @@ impl std::error::Error for ConnectError {
 impl From<UrlError> for ConnectError {
     fn from(error: UrlError) -> Self {
         Self::Url(error)
+    }
+}
+
+impl From<TcpError> for ConnectError {
+    fn from(error: TcpError) -> Self {
+        match error {
+            TcpError::Timeout => Self::ConnectTimeout,
+            TcpError::Io(error) => Self::Io(error),
+        }
     }
 }
 

@@ -1,4 +1,4 @@
-//! `ws:` addresses: RFC 6455 §3.
+//! `ws:` addresses, RFC 6455 §3; and `http:` ones, for event streams.
 
 use core::fmt;
 
@@ -16,10 +16,35 @@ use crate::http::Authority;
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Url {
+    scheme: Scheme,
     /// As written, an IPv6 address in its brackets.
     host: String,
     port: Option<u16>,
     target: String,
+}
+
+/// What is spoken at an address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Scheme {
+    Ws,
+    Http,
+}
+
+impl Scheme {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Ws => "ws",
+            Self::Http => "http",
+        }
+    }
+
+    /// The same over TLS.
+    const fn secure_name(self) -> &'static str {
+        match self {
+            Self::Ws => "wss",
+            Self::Http => "https",
+        }
+    }
 }
 
 impl Url {
@@ -30,11 +55,26 @@ impl Url {
     /// # Errors
     /// [`UrlError`].
     pub fn parse(url: &str) -> Result<Self, UrlError> {
-        let (scheme, rest) = url.split_once("://").ok_or(UrlError::MissingScheme)?;
-        if scheme.eq_ignore_ascii_case("wss") {
+        Self::parse_as(Scheme::Ws, url)
+    }
+
+    /// Reads an `http:` address, of which a fragment is no part.
+    pub(super) fn parse_http(url: &str) -> Result<Self, UrlError> {
+        Self::parse_as(Scheme::Http, url.split_once('#').map_or(url, |(url, _fragment)| url))
+    }
+
+    /// Whether both are served by the same host and port, over the same scheme.
+    pub(super) fn is_same_origin(&self, other: &Self) -> bool {
+        (self.scheme, self.port()) == (other.scheme, other.port())
+            && self.host.eq_ignore_ascii_case(&other.host)
+    }
+
+    fn parse_as(scheme: Scheme, url: &str) -> Result<Self, UrlError> {
+        let (name, rest) = url.split_once("://").ok_or(UrlError::MissingScheme)?;
+        if name.eq_ignore_ascii_case(scheme.secure_name()) {
             return Err(UrlError::TlsNotBuiltIn);
         }
-        if !scheme.eq_ignore_ascii_case("ws") {
+        if !name.eq_ignore_ascii_case(scheme.name()) {
             return Err(UrlError::UnknownScheme);
         }
         // "Fragment identifiers are meaningless in the context of WebSocket URIs and MUST
@@ -53,6 +93,7 @@ impl Url {
         let authority = Authority::decode(authority).ok_or(UrlError::InvalidHost)?;
         let slash = if target.starts_with('/') { "" } else { "/" };
         Ok(Self {
+            scheme,
             host: authority.host().to_owned(),
             port: authority.port(),
             target: format!("{slash}{target}"),
@@ -92,7 +133,7 @@ impl Url {
 
 impl fmt::Display for Url {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "ws://{}{}", self.authority(), self.target)
+        write!(f, "{}://{}{}", self.scheme.name(), self.authority(), self.target)
     }
 }
 
@@ -108,10 +149,10 @@ impl fmt::Display for Url {
 pub enum UrlError {
     /// There is no `://`.
     MissingScheme,
-    /// Another scheme than `ws`.
+    /// Another scheme than `ws`; for an event stream, than `http`.
     UnknownScheme,
-    /// `wss`: TLS isn't built in. Make the TLS connection yourself and give it to
-    /// [`Connect::handshake`](super::Connect::handshake).
+    /// `wss` or `https`: TLS isn't built in. For a WebSocket, make the TLS connection yourself and
+    /// give it to [`Connect::handshake`](super::Connect::handshake).
     TlsNotBuiltIn,
     /// A `#`, which RFC 6455 §3 forbids.
     Fragment,
@@ -126,9 +167,9 @@ pub enum UrlError {
 impl fmt::Display for UrlError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::MissingScheme => "the address does not begin with ws://",
-            Self::UnknownScheme => "the address is not a ws:// one",
-            Self::TlsNotBuiltIn => "wss:// needs TLS, which is not built in",
+            Self::MissingScheme => "the address does not begin with a scheme, such as ws://",
+            Self::UnknownScheme => "the address has another scheme than ws://, or http:// for events",
+            Self::TlsNotBuiltIn => "wss:// and https:// need TLS, which is not built in",
             Self::Fragment => "the address has a fragment (#)",
             Self::InvalidCharacter => "the address has a character that must be percent-encoded",
             Self::UserInfo => "the address has a user name, which belongs into a header",
@@ -161,12 +202,34 @@ mod tests {
     }
 
     #[test]
+    fn addresses_of_event_streams() {
+        for (url, target, text) in [
+            ("http://a", "/", "http://a/"),
+            ("HTTP://a:81/b?c#d?e", "/b?c", "http://a:81/b?c"),
+            ("http://a#/b", "/", "http://a/"),
+        ] {
+            let url = Url::parse_http(url).unwrap();
+            assert_eq!((url.host(), url.target(), url.to_string().as_str()), ("a", target, text));
+        }
+        for (url, error) in [
+            ("ws://a", UrlError::UnknownScheme),
+            ("https://a", UrlError::TlsNotBuiltIn),
+            ("wss://a", UrlError::UnknownScheme),
+            ("a#://b", UrlError::MissingScheme),
+            ("http://a b/", UrlError::InvalidCharacter),
+        ] {
+            assert_eq!(Url::parse_http(url), Err(error), "{url}");
+        }
+    }
+
+    #[test]
     fn bad_addresses() {
         for (url, error) in [
             ("", UrlError::MissingScheme),
             ("localhost:80", UrlError::MissingScheme),
             ("http://a", UrlError::UnknownScheme),
             ("wss://a", UrlError::TlsNotBuiltIn),
+            ("https://a", UrlError::UnknownScheme),
             ("ws://a/#b", UrlError::Fragment),
             ("ws://a/\r\nX: y", UrlError::InvalidCharacter),
             ("ws://a/b c", UrlError::InvalidCharacter),

@@ -1,4 +1,4 @@
-//! HTTP/1.1 heads: requests and responses as they stand before the body.
+//! HTTP/1.1: heads of requests and responses, and the bodies of responses.
 //!
 //! A server gives everything that it has read so far to a [`RequestDecoder`] after each read, and gets a
 //! [`Request`] as soon as the head is whole. A client does the same with a [`ResponseDecoder`]. Answers are
@@ -10,8 +10,8 @@
 //! head that never comes. A [`Request`] that exists is well-formed: one valid Host, a target of a known form,
 //! at most one way to tell where its body ends.
 //!
-//! Bodies are not read here; [`Request::has_body`] and [`Response::content_length`] say what follows the
-//! head.
+//! What follows a response's head is taken apart by a [`BodyDecoder`]: chunks, a length, or all until the
+//! connection ends. The bodies of requests are not read here; [`Request::has_body`] says whether there is one.
 //!
 //! ```
 //! use talkback::http::{HeadLimits, Request, RequestDecoder, Response, Status};
@@ -32,6 +32,8 @@
 //! ```
 
 mod authority;
+mod body;
+mod chunked;
 mod error;
 mod framing;
 mod head;
@@ -44,6 +46,7 @@ pub(crate) mod syntax;
 mod target;
 
 pub use authority::Authority;
+pub use body::{BodyDecoder, BodyError};
 pub use error::{HeaderError, HttpError};
 pub use head::HeadLimits;
 pub use headers::Headers;

@@ -134,6 +134,12 @@ impl Parser {
     /// - [`ParseError::LineTooBig`] if a line is longer than [`max_line_len`](Self::max_line_len).
     /// - [`ParseError::EventTooBig`] if data is longer than [`max_event_len`](Self::max_event_len).
     pub fn next_event(&mut self, input: &mut &[u8]) -> Result<Option<ServerEvent<'_>>, ParseError> {
+        Ok(self.find_event(input)?.then(|| self.event()))
+    }
+
+    /// As [`next_event`](Self::next_event), but tells only whether there is one, for callers that have to
+    /// read on where there is none; [`event`](Self::event) is it.
+    pub(crate) fn find_event(&mut self, input: &mut &[u8]) -> Result<bool, ParseError> {
         if let Some(error) = self.error {
             return Err(error);
         }
@@ -142,7 +148,7 @@ impl Parser {
             self.name.clear();
         }
         self.dispatched = self.advance(input).inspect_err(|error| self.error = Some(*error))?;
-        Ok(self.dispatched.then(|| self.event()))
+        Ok(self.dispatched)
     }
 
     /// The id to send as `Last-Event-ID` when reconnecting, from the last block that was complete; if empty,
@@ -266,7 +272,8 @@ impl Parser {
         !self.data.is_empty()
     }
 
-    fn event(&self) -> ServerEvent<'_> {
+    /// The event that was found last.
+    pub(crate) fn event(&self) -> ServerEvent<'_> {
         ServerEvent {
             name: if self.name.is_empty() { "message" } else { &self.name },
             data: self.data.strip_suffix('\n').unwrap_or(&self.data),

@@ -1,0 +1,144 @@
+//! The stream of events that a response carries.
+
+use std::net::TcpStream;
+use std::ops::Range;
+use std::time::Duration;
+
+use super::EventSourceError;
+use crate::blocking::{HeadError, deadline, read_before};
+use crate::http::{BodyDecoder, Headers, Response};
+use crate::sse::{MEDIA_TYPE, Parser};
+
+/// How much is read at once; more than that is never held beside the parser.
+const READ_LEN: usize = 8 * 1024;
+
+/// The body of a response that is a stream of events, read as it comes.
+#[derive(Debug)]
+pub(super) struct EventBody {
+    stream: TcpStream,
+    decoder: BodyDecoder,
+    idle_timeout: Option<Duration>,
+    received: Vec<u8>,
+    /// Of `received`: what the parser has not consumed, right before `rest`.
+    data: Range<usize>,
+    /// Of `received`: what the decoder has not consumed.
+    rest: Range<usize>,
+    /// Whether any data came.
+    has_begun: bool,
+}
+
+impl EventBody {
+    /// The body behind the head of `response`, of which `received` is here already.
+    pub(super) fn new(
+        stream: TcpStream,
+        response: Response,
+        received: Vec<u8>,
+        idle_timeout: Option<Duration>,
+    ) -> Result<Self, EventSourceError> {
+        if !is_event_stream(response.headers()) {
+            return Err(EventSourceError::ContentType(Box::new(response)));
+        }
+        let decoder = BodyDecoder::of_response(&response)?;
+        let rest = 0..received.len();
+        Ok(Self { stream, decoder, idle_timeout, received, data: 0..0, rest, has_begun: false })
+    }
+
+    /// Whether the server has sent anything, if only a comment.
+    pub(super) const fn has_begun(&self) -> bool {
+        self.has_begun
+    }
+
+    /// Reads until `parser` has found an event. Each wait is as long as the idle timeout at most.
+    pub(super) fn find_event(&mut self, parser: &mut Parser) -> Result<(), EventSourceError> {
+        loop {
+            let mut data = self.received.get(self.data.clone()).unwrap_or_default();
+            let found = parser.find_event(&mut data)?;
+            self.data.start = self.data.end.saturating_sub(data.len());
+            if found {
+                return Ok(());
+            }
+            while !self.decode()? {
+                self.fill()?;
+            }
+        }
+    }
+
+    /// Finds the next piece of data; whether there is one.
+    fn decode(&mut self) -> Result<bool, EventSourceError> {
+        let mut input = self.received.get(self.rest.clone()).unwrap_or_default();
+        let data_len = self.decoder.decode(&mut input)?.map_or(0, <[u8]>::len);
+        self.rest.start = self.rest.end.saturating_sub(input.len());
+        self.data = self.rest.start.saturating_sub(data_len)..self.rest.start;
+        self.has_begun |= data_len > 0;
+        Ok(data_len > 0)
+    }
+
+    /// Reads once, after all of the input was consumed.
+    fn fill(&mut self) -> Result<(), EventSourceError> {
+        if self.decoder.is_complete() {
+            return Err(EventSourceError::Disconnected);
+        }
+        // Once: it keeps its length.
+        self.received.resize(READ_LEN, 0);
+        let len = match read_before(&mut self.stream, deadline(self.idle_timeout), &mut self.received) {
+            Ok(len) => len,
+            Err(HeadError::Timeout) => return Err(EventSourceError::IdleTimeout),
+            Err(error) => return Err(error.into()),
+        };
+        if len == 0 {
+            self.decoder.finish()?;
+            return Err(EventSourceError::Disconnected);
+        }
+        self.rest = 0..len;
+        Ok(())
+    }
+}
+
+/// Whether the content is a stream of events, whatever the parameters of its type, and as it is.
+fn is_event_stream(headers: &Headers) -> bool {
+    let essence = |value: &str| value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    let content_type = headers.only("Content-Type").ok().flatten().map(essence);
+    let is_plain = headers.tokens("Content-Encoding").all(|coding| coding == Ok("identity"));
+    is_plain && content_type.as_deref() == Some(MEDIA_TYPE)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(fields: &[(&str, &str)]) -> Headers {
+        let mut headers = Headers::new();
+        for (name, value) in fields {
+            headers.append(name, value).unwrap();
+        }
+        headers
+    }
+
+    #[test]
+    fn the_type_counts_and_its_parameters_do_not() {
+        for content_type in [
+            "text/event-stream",
+            "Text/Event-Stream",
+            "text/event-stream;charset=windows-1251",
+            "text/event-stream ; charset=\"utf-8\"",
+        ] {
+            assert!(is_event_stream(&headers(&[("content-type", content_type)])), "{content_type}");
+        }
+        for content_type in ["", "text/plain", "text/event-stream, text/html", "text/event-stream2", ";"] {
+            assert!(!is_event_stream(&headers(&[("Content-Type", content_type)])), "{content_type}");
+        }
+        assert!(!is_event_stream(&headers(&[])));
+        let both = [("Content-Type", "text/event-stream"), ("Content-Type", "text/html")];
+        assert!(!is_event_stream(&headers(&both)));
+    }
+
+    #[test]
+    fn encoded_content_is_not_understood() {
+        let with = |coding| headers(&[("Content-Type", "text/event-stream"), ("Content-Encoding", coding)]);
+        assert!(is_event_stream(&with("identity")));
+        assert!(is_event_stream(&with("")));
+        for coding in ["gzip", "identity, br", "\u{e4}"] {
+            assert!(!is_event_stream(&with(coding)), "{coding}");
+        }
+    }
+}

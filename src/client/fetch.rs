@@ -1,0 +1,126 @@
+//! One attempt: from the address, over redirects, to a stream of events.
+
+use super::event_body::EventBody;
+use super::exchange::{exchange, with_body};
+use super::location::resolve;
+use super::{Closer, EventSourceError, Subscribe, Url, tcp};
+use crate::blocking::deadline;
+use crate::http::{HeaderError, Headers, Response, Status};
+use crate::sse::MEDIA_TYPE;
+
+/// The headers that are not the caller's: what the connection and the stream need.
+const RESERVED: [&str; 11] = [
+    "Accept",
+    "Accept-Encoding",
+    "Cache-Control",
+    "Connection",
+    "Content-Length",
+    "Expect",
+    "Host",
+    "Last-Event-ID",
+    "TE",
+    "Transfer-Encoding",
+    "Upgrade",
+];
+
+/// The request of an event source, which is sent anew with each attempt.
+#[derive(Debug)]
+pub(super) struct Fetch {
+    subscribe: Subscribe,
+    url: Url,
+    /// Those of the caller.
+    headers: Headers,
+}
+
+impl Fetch {
+    pub(super) fn new(subscribe: Subscribe) -> Result<Self, EventSourceError> {
+        let url = Url::parse_http(&subscribe.url).map_err(EventSourceError::Url)?;
+        let mut headers = Headers::new();
+        for (name, value) in &subscribe.headers {
+            if RESERVED.iter().any(|reserved| reserved.eq_ignore_ascii_case(name)) {
+                return Err(EventSourceError::ReservedHeader);
+            }
+            headers.append(name, value)?;
+        }
+        let fetch = Self { subscribe, url, headers };
+        // An id that can't be sent is refused before anything else is.
+        fetch.request(&fetch.url, fetch.subscribe.parser.last_event_id())?;
+        Ok(fetch)
+    }
+
+    pub(super) const fn subscribe(&self) -> &Subscribe {
+        &self.subscribe
+    }
+
+    /// Goes from the address that was given to a stream. `None`: the server said that there are no events.
+    ///
+    /// `closer` is told of each connection.
+    pub(super) fn open(
+        &self,
+        last_event_id: &str,
+        closer: &Closer,
+    ) -> Result<Option<EventBody>, EventSourceError> {
+        let max = self.subscribe.max_redirect_count;
+        let mut url = self.url.clone();
+        for _ in 0..=max {
+            let request = self.request(&url, last_event_id)?;
+            let mut stream = tcp::connect(&url, self.subscribe.connect_timeout)?;
+            closer.watch(&stream)?;
+            let end = deadline(self.subscribe.response_timeout);
+            let (response, rest) = exchange(&mut stream, &request, self.subscribe.head_limits, end)?;
+            match (response.status(), redirect(&response)) {
+                (Status::OK, _) => {
+                    return EventBody::new(stream, response, rest, self.subscribe.idle_timeout).map(Some);
+                }
+                // "Clients will reconnect if the connection is closed; a client can be told to stop
+                // reconnecting using the HTTP 204 No Content response code." -- WHATWG HTML §9.2.1
+                (Status::NO_CONTENT, _) => return Ok(None),
+                (_, Some(location)) => {
+                    url = resolve(&url, location).map_err(EventSourceError::Redirect)?;
+                }
+                // "if res's status is not 200 [...] then fail the connection" -- WHATWG HTML §9.2.3
+                (_, None) => {
+                    let response = with_body(response, rest, &mut stream, end);
+                    return Err(EventSourceError::Refused(Box::new(response)));
+                }
+            }
+        }
+        Err(EventSourceError::TooManyRedirects { max })
+    }
+
+    /// The request to write to the server at `url`.
+    fn request(&self, url: &Url, last_event_id: &str) -> Result<Vec<u8>, EventSourceError> {
+        // "A client that does not support persistent connections MUST send the "close" connection option in
+        // every request message." -- RFC 9112 §9.3. An Accept-Encoding that isn't there would allow any.
+        let mut request = format!(
+            "GET {} HTTP/1.1\r\nHost: {}\r\nAccept: {MEDIA_TYPE}\r\nAccept-Encoding: identity\r\n\
+             Cache-Control: no-cache\r\nConnection: close\r\n",
+            url.target(),
+            url.authority(),
+        )
+        .into_bytes();
+        let mut last = Headers::new();
+        if !last_event_id.is_empty() {
+            last.append("Last-Event-ID", last_event_id).map_err(|error| match error {
+                HeaderError::InvalidValue { .. } => EventSourceError::InvalidLastEventId,
+                other => other.into(),
+            })?;
+        }
+        // Who is redirected to must not learn the secrets that were meant for another.
+        if url.is_same_origin(&self.url) {
+            self.headers.encode(&mut request);
+        }
+        last.encode(&mut request);
+        request.extend_from_slice(b"\r\n");
+        Ok(request)
+    }
+}
+
+/// Where the response redirects to; `None` if it doesn't.
+fn redirect(response: &Response) -> Option<&str> {
+    // "A redirect status is a status that is 301, 302, 303, 307, or 308." -- WHATWG Fetch §2.2.3
+    if !matches!(response.status().code(), 301 | 302 | 303 | 307 | 308) {
+        return None;
+    }
+    response.headers().only("Location").ok().flatten()
+}
