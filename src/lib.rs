@@ -72,6 +72,8 @@
 //! - `deflate` (default): compresses messages by permessage-deflate, on the crate `zlib-rs`. See
 //!   [`protocol::Deflate`] for the choice that matters.
 //! - `server` (default): the event-driven server, on the crate `mio`.
+//! - `rooms`: the log of a room, which is read by polls, streams, events and WebSockets alike, and who is
+//!   in it: the module `room`, on the crate `serde_json`.
 //! - `simd` (default): checks UTF-8 with SIMD instructions, by the crate `simdutf8`. Without
 //!   it the standard library checks, about ten times slower on text that isn't ASCII.
 //! - `wide`: masks large payloads with the widest vector instructions of the CPU at hand (AVX2,
@@ -91,6 +93,8 @@ pub mod frame;
 pub mod handshake;
 pub mod http;
 pub mod protocol;
+#[cfg(feature = "rooms")]
+pub mod room;
 pub mod server;
 pub mod sse;
 

@@ -172,9 +172,10 @@ def crate_steps(quick):
         *(cargo(f"format of {name}", "fmt", "--manifest-path", f"{name}/Cargo.toml", "--check", "--", "--color=never")
           for name in ("fuzz", "benches")),
         Step("dependencies", ["bash", "-c", f"diff <(printf '%s\\n' talkback {names} | sort) <({tree} | sort)"]),
-        cargo("lints", "clippy", "--locked", "--all-targets", "--", "-D", "warnings"),
-        cargo("documentation", "doc", "--locked", "--no-deps", RUSTDOCFLAGS="-D warnings"),
-        cargo("tests", "test", "--locked", "--no-fail-fast", count=cargo_tests),
+        # with what is off by default and costs little to build; without it below, and in the examples
+        cargo("lints", "clippy", "--locked", "--all-targets", "--features", "rooms", "--", "-D", "warnings"),
+        cargo("documentation", "doc", "--locked", "--no-deps", "--features", "rooms", RUSTDOCFLAGS="-D warnings"),
+        cargo("tests", "test", "--locked", "--no-fail-fast", "--features", "rooms", count=cargo_tests),
     ]
     if not quick:
         steps.extend(

@@ -154,11 +154,11 @@ mod tests {
         wheel.insert(3, Tick(12 + SPOKE_COUNT)); // on the same spoke, a turn later
         wheel.insert(4, Tick::NEVER);
         assert_eq!(wheel.next(), Some(Tick(11)));
-        assert_eq!(told(&mut wheel, 10), []);
+        assert!(told(&mut wheel, 10).is_empty());
         assert_eq!(told(&mut wheel, 11), [2]);
         assert_eq!(wheel.next(), Some(Tick(12)));
         assert_eq!(told(&mut wheel, 12), [1]);
-        assert_eq!(told(&mut wheel, 11 + SPOKE_COUNT), []);
+        assert!(told(&mut wheel, 11 + SPOKE_COUNT).is_empty());
         assert_eq!(told(&mut wheel, 12 + SPOKE_COUNT), [3]);
         assert_eq!(wheel.next(), None);
     }

@@ -41,7 +41,7 @@ fn the_server_closes_and_waits_for_the_answer() {
     assert!(is_silent(&mut stream, millis(50)));
     assert!(server.ends().is_empty());
     stream.write_all(&close_frame(4001, "well then")).unwrap();
-    assert_eq!(read_to_end(&mut stream), []);
+    assert_eq!(read_to_end(&mut stream), b"");
     assert_eq!(server.first_end(), cleanly(4001, "well then"));
     server.end();
 }
@@ -52,7 +52,7 @@ fn a_close_on_opening_comes_right_behind_the_handshake() {
     let mut stream = server.open("/chat?close");
     assert_eq!(close_code(&read_frame(false, &mut stream)), Some(1008));
     stream.write_all(&close_frame(1008, "")).unwrap();
-    assert_eq!(read_to_end(&mut stream), []);
+    assert_eq!(read_to_end(&mut stream), b"");
     assert_eq!(server.first_end(), cleanly(1008, ""));
     server.end();
 }
@@ -177,7 +177,7 @@ fn the_last_answers_reach_a_slow_reader_before_the_end_of_tcp() {
     std::thread::sleep(millis(500));
     assert_eq!(read_frame(false, &mut stream).1.len(), len);
     assert_eq!(close_code(&read_frame(false, &mut stream)), Some(1000));
-    assert_eq!(read_to_end(&mut stream), []);
+    assert_eq!(read_to_end(&mut stream), b"");
     assert_eq!(server.first_end(), cleanly(1000, ""));
     server.end();
 }

@@ -23,7 +23,7 @@ fn silence_is_pinged_into_once_and_then_ends() {
     let mut stream = server.open("/chat");
     assert_eq!(read_frame(false, &mut stream), (0x89, Vec::new()));
     assert_between(begun, 190, 5000);
-    assert_eq!(read_to_end(&mut stream), []);
+    assert_eq!(read_to_end(&mut stream), b"");
     assert_between(begun, 590, 5000);
     assert_eq!(server.first_end(), Closed::Timeout(Wait::Idle));
     let handle = server.handle.clone();
@@ -53,7 +53,7 @@ fn an_unfinished_frame_is_silence_as_well() {
     let server = serve_config(config().ping_interval(None).idle_timeout(Some(millis(300))));
     let mut stream = server.open("/chat");
     stream.write_all(&frame(true, 0x82, &[0; 100_000])[..70_000]).unwrap();
-    assert_eq!(read_to_end(&mut stream), []);
+    assert_eq!(read_to_end(&mut stream), b"");
     assert_eq!(server.first_end(), Closed::Timeout(Wait::Idle));
     server.end();
 }
@@ -122,7 +122,7 @@ fn a_close_that_is_not_answered_ends_it() {
     });
     let mut rest = Vec::new();
     stream.read_to_end(&mut rest).unwrap_or_default();
-    assert_eq!(rest, []);
+    assert_eq!(rest, b"");
     write.end();
     assert_between(begun, 290, 5000);
     assert_eq!(server.first_end(), Closed::Timeout(Wait::Close));
@@ -136,7 +136,7 @@ fn after_the_closes_a_peer_that_does_not_end_tcp_is_left() {
     let begun = Instant::now();
     stream.write_all(&close_frame(1000, "")).unwrap();
     assert_eq!(close_code(&read_frame(false, &mut stream)), Some(1000));
-    assert_eq!(read_to_end(&mut stream), []);
+    assert_eq!(read_to_end(&mut stream), b"");
     assert_eq!(server.first_end(), cleanly(1000, ""));
     // Nobody listens any more: there will be a reset.
     while stream.write_all(b"more").is_ok() {
@@ -167,7 +167,7 @@ fn many_deadlines_at_once_are_all_kept() {
         assert!(if n == 0 { answer.is_empty() } else { answer.starts_with(b"HTTP/1.1 408 ") });
     }
     for stream in &mut opened {
-        assert_eq!(read_to_end(stream), []);
+        assert_eq!(read_to_end(stream), b"");
     }
     assert_between(begun, 590, 10_000);
     wait_until(|| server.ends().len() == 100);

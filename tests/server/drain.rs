@@ -25,7 +25,7 @@ fn all_get_1001_one_after_the_other_and_nobody_new_is_taken() {
                 assert_eq!(close_code(&read_frame(false, &mut stream)), Some(1001));
                 let at = begun.elapsed();
                 stream.write_all(&close_frame(1001, "")).unwrap();
-                assert_eq!(read_to_end(&mut stream), []);
+                assert_eq!(read_to_end(&mut stream), b"");
                 at
             })
         })
@@ -101,7 +101,7 @@ fn messages_are_answered_until_it_is_ones_turn() {
     }
     assert!(count > 1 && begun.elapsed() > millis(200), "{count}, {:?}", begun.elapsed());
     last.write_all(&close_frame(1001, "")).unwrap();
-    assert_eq!(read_to_end(&mut last), []);
+    assert_eq!(read_to_end(&mut last), b"");
     server.ended();
 }
 

@@ -67,7 +67,7 @@ fn events_from_another_thread_come_in_chunks_until_the_stream_is_closed() {
     assert_eq!(read_chunk(&mut stream), ": nothing\n\n");
     assert_eq!(read_chunk(&mut stream), "data:\n\n");
     assert_eq!(read_chunk(&mut stream), "");
-    assert_eq!(read_to_end(&mut stream), []);
+    assert_eq!(read_to_end(&mut stream), b"");
     let peer = sender.end();
     wait_until(|| peer.is_closed());
     assert_eq!(peer.send(&Event::new("late")), Err(SendError::Closing));

@@ -53,7 +53,7 @@ fn requests_follow_each_other_on_a_connection_and_end_in_an_upgrade() {
             if status == 404 {
                 // It was built as a refusal, and says that it is the last.
                 assert_eq!(header(&head, "Connection"), Some("close"));
-                assert_eq!(read_to_end(&mut stream), []);
+                assert_eq!(read_to_end(&mut stream), b"");
                 stream = server.connect();
             } else {
                 assert_eq!(found_body, body.as_bytes());
@@ -97,7 +97,7 @@ fn pipelined_requests_are_answered_even_if_the_client_has_ended_its_half() {
     for n in 0..50 {
         assert_eq!(read_response(&mut stream).2, n.to_string().into_bytes());
     }
-    assert_eq!(read_to_end(&mut stream), []);
+    assert_eq!(read_to_end(&mut stream), b"");
     server.end();
 }
 
@@ -173,7 +173,7 @@ fn a_request_with_a_body_is_answered_and_then_closed() {
     assert_eq!(header(&head, "Connection"), Some("close"));
     // The body may come: no reset eats the answer, nothing in it is taken for a request.
     stream.write_all(get("/").repeat(10_000).as_bytes()).unwrap();
-    assert_eq!(read_to_end(&mut stream), []);
+    assert_eq!(read_to_end(&mut stream), b"");
 
     let mut stream = server.connect();
     let chunked = ask_for("POST", "/", "Transfer-Encoding: chunked\r\n");
@@ -286,8 +286,8 @@ fn a_slow_head_is_408_and_silence_just_ends() {
     });
     assert_eq!(last_answer(&mut slow).0, 408);
     assert!(begun.elapsed() >= millis(290));
-    assert_eq!(read_to_end(&mut silent), []);
-    assert_eq!(read_to_end(&mut kept), []);
+    assert_eq!(read_to_end(&mut silent), b"");
+    assert_eq!(read_to_end(&mut kept), b"");
     assert!(begun.elapsed() < millis(5000), "{:?}", begun.elapsed());
     drop(slow);
     write.end();
@@ -304,7 +304,7 @@ fn clients_that_go_away_in_mid_head_leave_nothing() {
         let mut stream = server.connect();
         stream.write_all(&whole.as_bytes()[..cut]).unwrap();
         stream.shutdown(Shutdown::Write).unwrap();
-        assert_eq!(read_to_end(&mut stream), []);
+        assert_eq!(read_to_end(&mut stream), b"");
     }
     assert!(server.end().is_empty());
 }
@@ -328,7 +328,7 @@ fn a_large_answer_reaches_a_slow_reader_whole() {
             stream.write_all(get("/").as_bytes()).unwrap();
             assert_eq!(read_response(&mut stream).0, 200);
         }
-        assert_eq!(read_to_end(&mut stream), []);
+        assert_eq!(read_to_end(&mut stream), b"");
         assert!(body.iter().all(|byte| *byte == 7));
         server.end();
     }

@@ -118,7 +118,7 @@ impl Client {
                 self.read();
                 assert_eq!(read_frame(false, &mut self.stream), (0x88, Vec::new()));
                 self.stream.write_all(&frame(true, 0x88, b"")).unwrap();
-                assert_eq!(read_to_end(&mut self.stream), []);
+                assert_eq!(read_to_end(&mut self.stream), b"");
             }
             Fate::HalfClose => {
                 self.stream.shutdown(Shutdown::Write).unwrap();

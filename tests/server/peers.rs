@@ -66,7 +66,7 @@ fn a_close_goes_behind_what_was_sent_and_then_nothing_can_be_sent() {
     assert_eq!(peer.send("more"), Err(SendError::Closing));
     assert_eq!(peer.send_prepared(&Prepared::new("more")), Err(SendError::Closing));
     stream.write_all(&close_frame(1000, "")).unwrap();
-    assert_eq!(read_to_end(&mut stream), []);
+    assert_eq!(read_to_end(&mut stream), b"");
     assert_eq!(server.first_end(), cleanly(1000, ""));
     server.end();
 }
@@ -237,7 +237,7 @@ fn who_overflows_is_closed_with_1013_if_so_wanted() {
         };
         assert_eq!(code, Some(1013));
         slow.write_all(&close_frame(1000, "")).unwrap();
-        assert_eq!(read_to_end(&mut slow), []);
+        assert_eq!(read_to_end(&mut slow), b"");
         assert_eq!(server.first_end(), Closed::Overflow);
         close(other);
         let handle = server.handle.clone();

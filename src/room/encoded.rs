@@ -1,0 +1,91 @@
+//! A JSON object as each transport carries it.
+
+use std::borrow::Cow;
+
+use bytes::Bytes;
+use serde_json::value::RawValue;
+
+use super::Cursor;
+use crate::protocol::Prepared;
+use crate::sse::Event;
+
+/// A JSON object in one buffer: the block of an event stream has the line in it, and the line has the object.
+///
+/// ```text
+/// id: 000000000000feed-7\ndata: {"id":...}\n\n
+/// └───────────────────── event ──────────────┘
+///                               └── line ──┘
+/// ```
+#[derive(Debug, Clone)]
+pub(super) struct Encoded {
+    event: Bytes,
+    line: Bytes,
+}
+
+impl Encoded {
+    /// Encodes `json`, which must be in one line, as the event `name` (empty: the default one), behind which
+    /// a reader is at `cursor`.
+    pub(super) fn new(name: &str, cursor: Cursor, json: &str) -> Self {
+        let id = cursor.to_string();
+        let plain = Event::new(json);
+        // Neither is ever refused: the names are ours, and a cursor is short and visible ASCII.
+        let named = plain.name(name).unwrap_or(plain);
+        let mut block = Vec::new();
+        named.id(&id).unwrap_or(named).encode(&mut block);
+        let event = Bytes::from(block);
+        let end = event.len().saturating_sub(1);
+        let start = end.saturating_sub(json.len() + 1);
+        let line = event.get(start..end).map(|line| event.slice_ref(line)).unwrap_or_default();
+        Self { event, line }
+    }
+
+    pub(super) const fn event(&self) -> &Bytes {
+        &self.event
+    }
+
+    pub(super) const fn line(&self) -> &Bytes {
+        &self.line
+    }
+
+    pub(super) fn json(&self) -> &[u8] {
+        self.line.split_last().map_or(&[], |(_, json)| json)
+    }
+
+    pub(super) fn text(&self) -> &str {
+        str::from_utf8(self.json()).unwrap_or_default()
+    }
+
+    pub(super) fn websocket(&self) -> Prepared {
+        Prepared::new(self.text())
+    }
+}
+
+/// JSON in one line: an end of line in it can only stand between tokens, where it means nothing; but it would
+/// end the line of a transport.
+pub(super) fn one_line(json: &RawValue) -> Cow<'_, str> {
+    let json = json.get();
+    if json.contains(['\r', '\n']) { Cow::Owned(json.replace(['\r', '\n'], "")) } else { Cow::Borrowed(json) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_buffer_has_all_of_them() {
+        let encoded = Encoded::new("", Cursor::new(0xfeed, 7), "{\"a\":\"\u{e4}\"}");
+        assert_eq!(&encoded.event()[..], "id: 000000000000feed-7\ndata: {\"a\":\"\u{e4}\"}\n\n".as_bytes());
+        assert_eq!(&encoded.line()[..], "{\"a\":\"\u{e4}\"}\n".as_bytes());
+        assert_eq!(encoded.text(), "{\"a\":\"\u{e4}\"}");
+        assert_eq!(encoded.websocket().payload(), encoded.json());
+        let named = Encoded::new("gap", Cursor::new(0, 0), "{}");
+        assert_eq!(&named.event()[..], b"event: gap\nid: 0000000000000000-0\ndata: {}\n\n");
+    }
+
+    #[test]
+    fn ends_of_line_go_and_escaped_ones_stay() {
+        let pretty = RawValue::from_string("[1,\r\n\t\"a\\nb\",\n{\"c\" :\r2}]".to_owned()).unwrap();
+        assert_eq!(one_line(&pretty), "[1,\t\"a\\nb\",{\"c\" :2}]");
+        RawValue::from_string("\"a\nb\"".to_owned()).unwrap_err();
+    }
+}
