@@ -173,14 +173,14 @@ def crate_steps(quick):
           for name in ("fuzz", "benches")),
         Step("dependencies", ["bash", "-c", f"diff <(printf '%s\\n' talkback {names} | sort) <({tree} | sort)"]),
         # with what is off by default and costs little to build; without it below, and in the examples
-        cargo("lints", "clippy", "--locked", "--all-targets", "--features", "rooms", "--", "-D", "warnings"),
-        cargo("documentation", "doc", "--locked", "--no-deps", "--features", "rooms", RUSTDOCFLAGS="-D warnings"),
-        cargo("tests", "test", "--locked", "--no-fail-fast", "--features", "rooms", count=cargo_tests),
+        cargo("lints", "clippy", "--locked", "--all-targets", "--features", "rooms,tracing", "--", "-D", "warnings"),
+        cargo("documentation", "doc", "--locked", "--no-deps", "--features", "rooms,tracing", RUSTDOCFLAGS="-D warnings"),
+        cargo("tests", "test", "--locked", "--no-fail-fast", "--features", "rooms,tracing", count=cargo_tests),
     ]
     if not quick:
         steps.extend(
             cargo(f"lints with {name}", "clippy", "--locked", "--all-targets", "--no-default-features", *features, "--", "-D", "warnings")
-            for name, features in (("no feature", []), ("deflate alone", ["--features", "deflate"]), ("simd and wide", ["--features", "simd,wide"])))
+            for name, features in (("no feature", []), ("server alone", ["--features", "server"]), ("the rest", ["--features", "deflate,simd,wide"])))
         steps.append(cargo("tests with no feature", "test", "--locked", "--no-fail-fast", "--no-default-features", count=cargo_tests))
         steps.append(cargo("tests of masking with wide", "test", "--locked", "--lib", "--features", "wide", "mask", count=cargo_tests))
         steps.append(Step("instructions", [sys.executable, "benches/codec/instructions.py"], last_line))

@@ -10,8 +10,9 @@ use mio::net::TcpStream;
 use super::entry::{Link, Ready, write_pieces};
 use super::peer::{Mailbox, PeerState, Slot};
 use super::room::{Members, Room};
-use super::{Peer, PeerId, Snapshot};
+use super::{Peer, PeerId, Snapshot, trace};
 use crate::frame::CloseFrame;
+use crate::http::{Request, Status};
 use crate::protocol::{MessageRef, Outbound, Prepared, SendError};
 
 /// Payloads from here on are written from where they are, at once, and not copied to be written with others.
@@ -28,10 +29,28 @@ pub(super) struct Hub {
 }
 
 impl Hub {
+    pub(super) const fn peer_id(&self, slot: Slot) -> PeerId {
+        PeerId { loop_index: self.loop_index, slot }
+    }
+
+    /// A request was answered, and not upgraded.
+    pub(super) fn count_answer(&mut self, request: Option<&Request>, status: Status) {
+        *self.snapshot.answered.entry(status.code()).or_default() += 1;
+        trace::answered(request, status);
+    }
+
+    /// A message was not sent, for want of room: the handler is to be told when there is.
+    pub(super) fn count_dropped(&mut self, link: &mut Link, slot: Slot) {
+        self.snapshot.dropped_count += 1;
+        if !std::mem::replace(&mut link.was_full, true) {
+            trace::dropped(self.peer_id(slot));
+        }
+    }
+
     /// What other threads know a connection, or a stream of events, by.
     pub(super) fn peer_state(&self, slot: Slot) -> Arc<PeerState> {
         Arc::new(PeerState {
-            id: PeerId { loop_index: self.loop_index, slot },
+            id: self.peer_id(slot),
             mailbox: Arc::clone(&self.mailbox),
             max_output_len: self.max_output_len,
             mailed_len: AtomicU64::new(0),
@@ -65,7 +84,7 @@ impl Connection<'_> {
     /// Which connection this is.
     #[must_use]
     pub const fn id(&self) -> PeerId {
-        PeerId { loop_index: self.hub.loop_index, slot: self.slot }
+        self.hub.peer_id(self.slot)
     }
 
     /// What to send by later, or from other threads. The first call allocates.
@@ -164,8 +183,7 @@ impl Connection<'_> {
         match &sent {
             Ok(()) => self.hub.snapshot.sent_count += 1,
             Err(SendError::Full { .. }) => {
-                self.hub.snapshot.dropped_count += 1;
-                self.link.was_full = true;
+                self.hub.count_dropped(self.link, self.slot);
             }
             Err(_) => {}
         }

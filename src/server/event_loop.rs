@@ -13,7 +13,7 @@ use super::means::{Means, Timeouts};
 use super::peer::{Command, Mailbox, Slot, lock};
 use super::timers::{Clock, Tick, Wheel};
 use super::turn::as_u64;
-use super::{Accept, Handler, Overflow, Snapshot};
+use super::{Accept, Handler, Overflow, Snapshot, trace};
 use crate::frame::{CloseCode, CloseFrame};
 use crate::http::RequestDecoder;
 
@@ -275,7 +275,8 @@ impl<H: Handler> EventLoop<H> {
             Command::Publish(publication) => {
                 for (index, last) in self.means.hub.members.of(publication.room) {
                     if let Some(Some(entry)) = self.entries.get_mut(as_usize(index)) {
-                        entry.publish(&publication, last, &mut self.means);
+                        let slot = Slot { index, generation: entry.generation };
+                        entry.publish(&publication, last, &mut self.means, slot);
                         entry.list(&mut self.means, index);
                     }
                 }
@@ -283,6 +284,7 @@ impl<H: Handler> EventLoop<H> {
             Command::Drain(over) => {
                 self.listener = None;
                 let count = self.entries.len();
+                trace::draining(self.means.hub.snapshot.connection_count, over);
                 self.drain.get_or_insert(Drain { begun: now, over, told: 0, count });
             }
         }
@@ -294,9 +296,10 @@ impl<H: Handler> EventLoop<H> {
         let Some(Command::Publish(first)) = commands.first() else { return };
         for (index, last) in self.means.hub.members.of(first.room) {
             let Some(Some(entry)) = self.entries.get_mut(as_usize(index)) else { continue };
+            let slot = Slot { index, generation: entry.generation };
             for command in &*commands {
                 if let Command::Publish(publication) = command {
-                    entry.publish(publication, last, &mut self.means);
+                    entry.publish(publication, last, &mut self.means, slot);
                 }
             }
             self.give_turn(index);
@@ -335,7 +338,8 @@ impl<H: Handler> EventLoop<H> {
                 Err(error)
                     if matches!(error.kind(), ErrorKind::Interrupted | ErrorKind::ConnectionAborted) => {}
                 // Out of file descriptors, or of memory: some will end.
-                Err(_) => {
+                Err(error) => {
+                    trace::accept_paused(&error, ACCEPT_PAUSE);
                     self.accept_again = Some(now + ACCEPT_PAUSE);
                     return;
                 }

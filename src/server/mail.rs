@@ -2,7 +2,7 @@
 
 use std::sync::atomic::Ordering;
 
-use super::entry::{Entry, Events, Open, Pool, Stage, read};
+use super::entry::{Entry, Events, Open, Stage, read};
 use super::means::Means;
 use super::peer::{PeerState, Slot};
 use super::room::Publication;
@@ -17,7 +17,9 @@ impl<S: 'static> Entry<S> {
     pub(super) fn mail<H: Handler<State = S>>(&mut self, message: Message, means: &mut Means<H>, slot: Slot) {
         let cost = PeerState::cost(message.as_bytes().len());
         // There was room when it was sent, and its sender was told so.
-        self.queue(means, cost, |outbound| outbound.over_limit(|outbound| outbound.send_owned(message)));
+        self.queue(means, slot, cost, |outbound| {
+            outbound.over_limit(|outbound| outbound.send_owned(message))
+        });
         self.list(means, slot.index);
     }
 
@@ -28,7 +30,9 @@ impl<S: 'static> Entry<S> {
         slot: Slot,
     ) {
         let cost = PeerState::cost(prepared.payload().len());
-        self.queue(means, cost, |outbound| outbound.over_limit(|outbound| outbound.send_prepared(prepared)));
+        self.queue(means, slot, cost, |outbound| {
+            outbound.over_limit(|outbound| outbound.send_prepared(prepared))
+        });
         self.list(means, slot.index);
     }
 
@@ -38,17 +42,17 @@ impl<S: 'static> Entry<S> {
         publication: &Publication,
         last: u64,
         means: &mut Means<H>,
+        slot: Slot,
     ) {
         if publication.number > last {
-            self.queue(means, 0, |outbound| outbound.send_prepared(&publication.prepared));
+            self.queue(means, slot, 0, |outbound| outbound.send_prepared(&publication.prepared));
         }
     }
 
     /// Another thread found no room: it is to be told when there is.
     pub(super) fn note_refusal<H: Handler<State = S>>(&mut self, means: &mut Means<H>, slot: Slot) {
         let Stage::Open(open) = &mut self.stage else { return };
-        means.hub.snapshot.dropped_count += 1;
-        open.overflow(means.overflow, &mut means.pool);
+        open.overflow(means, slot);
         self.list(means, slot.index);
     }
 
@@ -67,6 +71,7 @@ impl<S: 'static> Entry<S> {
     fn queue<H: Handler<State = S>>(
         &mut self,
         means: &mut Means<H>,
+        slot: Slot,
         cost: u64,
         send: impl FnOnce(&mut Outbound) -> Result<(), SendError>,
     ) {
@@ -78,8 +83,7 @@ impl<S: 'static> Entry<S> {
         match send(outbound) {
             Ok(()) => means.hub.snapshot.sent_count += 1,
             Err(SendError::Full { .. }) => {
-                means.hub.snapshot.dropped_count += 1;
-                open.overflow(means.overflow, &mut means.pool);
+                open.overflow(means, slot);
             }
             Err(_) => {}
         }
@@ -148,12 +152,12 @@ impl<S: 'static> Entry<S> {
     }
 }
 
-impl<S> Open<S> {
+impl<S: 'static> Open<S> {
     /// A message was refused: it is told when there is room, or closed.
-    fn overflow(&mut self, overflow: Overflow, pool: &mut Pool) {
-        self.link.was_full = true;
-        let outbound = self.protocol(pool).outbound();
-        if overflow == Overflow::Close && !outbound.is_closed() {
+    fn overflow<H: Handler<State = S>>(&mut self, means: &mut Means<H>, slot: Slot) {
+        means.hub.count_dropped(&mut self.link, slot);
+        let outbound = self.protocol(&mut means.pool).outbound();
+        if means.overflow == Overflow::Close && !outbound.is_closed() {
             let frame = CloseFrame::new(CloseCode::TRY_AGAIN_LATER, "too much waits for this connection");
             outbound.close(Some(frame)).unwrap_or_default();
             self.link.overflowed = true;

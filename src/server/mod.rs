@@ -35,6 +35,8 @@ mod serve;
 #[cfg(feature = "server")]
 mod timers;
 #[cfg(feature = "server")]
+mod trace;
+#[cfg(feature = "server")]
 mod turn;
 
 pub use accept::{Accept, accept, accept_with};

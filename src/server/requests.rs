@@ -10,7 +10,7 @@ use super::means::Means;
 use super::peer::Slot;
 use super::timers::Tick;
 use super::turn::{GoesOn, as_u64, forget_link};
-use super::{Answer, EventPeer, Handler};
+use super::{Answer, EventPeer, Handler, trace};
 use crate::handshake::HandshakeError;
 use crate::http::{Headers, Request, Response, Status};
 use crate::sse::RESPONSE_HEADERS;
@@ -91,7 +91,7 @@ impl<S: 'static> Entry<S> {
             return self.respond_last(Some(request), response, means, slot);
         }
         let Stage::Head(head) = &mut self.stage else { return Some(false) };
-        *means.hub.snapshot.answered.entry(response.status().code()).or_default() += 1;
+        means.hub.count_answer(Some(request), response.status());
         encode_answer(request, response, true, &mut head.output.bytes);
         self.since = means.now;
         match head.output.write(&self.stream, &mut self.ready) {
@@ -110,7 +110,7 @@ impl<S: 'static> Entry<S> {
         means: &mut Means<H>,
         slot: Slot,
     ) -> GoesOn {
-        *means.hub.snapshot.answered.entry(response.status().code()).or_default() += 1;
+        means.hub.count_answer(request, response.status());
         let Stage::Head(head) = &mut self.stage else { return None };
         let mut output = std::mem::take(&mut head.output);
         match request {
@@ -174,6 +174,7 @@ impl<S: 'static> Entry<S> {
         let kept_input = !head.received().is_empty();
         hub.snapshot.opened_count += 1;
         hub.snapshot.connection_count += 1;
+        trace::opened(hub.peer_id(slot), request);
         self.since = means.now;
         self.stage = Stage::Open(Open {
             state,

@@ -12,7 +12,7 @@ use super::mail::add_chunk;
 use super::means::{Means, Timeouts};
 use super::peer::Slot;
 use super::timers::Tick;
-use super::{Closed, Handler};
+use super::{Closed, Handler, trace};
 use crate::blocking::Wait;
 use crate::frame::{CloseCode, CloseFrame};
 use crate::http::{Response, Status};
@@ -201,6 +201,7 @@ impl<S: 'static> Entry<S> {
         snapshot.waiting_len = snapshot.waiting_len.saturating_sub(as_u64(open.counted_len));
         snapshot.connection_count -= 1;
         *snapshot.closed.entry(closed.code()).or_default() += 1;
+        trace::closed(means.hub.peer_id(slot), closed);
         let Means { handler, .. } = means;
         // It has ended already: there is nobody to be told of a panic.
         drop(catch_unwind(AssertUnwindSafe(|| handler.on_close(open.state, closed))));
