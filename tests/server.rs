@@ -1,5 +1,12 @@
 //! The event-driven server, over sockets of this machine. Each test has a server of its own, and ends by
 //! draining it: `run` returns, every connection that was opened has ended once, nothing is left over.
+//!
+//! The soak takes some seconds; for ten minutes of it, and its figures:
+//!
+//! ```text
+//! TALKBACK_SOAK_SECS=600 cargo test --test server -- --nocapture --exact \
+//!     soak::every_message_is_accounted_for_while_connections_come_and_go
+//! ```
 #![cfg(feature = "server")]
 #![expect(
     clippy::unwrap_used,
@@ -13,6 +20,12 @@ mod net;
 mod app;
 #[path = "server/backpressure.rs"]
 mod backpressure;
+#[path = "server/books.rs"]
+mod books;
+#[path = "server/child.rs"]
+mod child;
+#[path = "server/clients.rs"]
+mod clients;
 #[path = "server/closing.rs"]
 mod closing;
 #[path = "server/deadlines.rs"]
@@ -23,8 +36,6 @@ mod drain;
 mod event_streams;
 #[path = "server/http.rs"]
 mod http;
-#[path = "server/load.rs"]
-mod load;
 #[path = "server/messages.rs"]
 mod messages;
 #[path = "server/panics.rs"]
@@ -33,3 +44,5 @@ mod panics;
 mod peers;
 #[path = "server/rooms.rs"]
 mod rooms;
+#[path = "server/soak.rs"]
+mod soak;
