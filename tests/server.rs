@@ -30,16 +30,26 @@ mod clients;
 mod closing;
 #[path = "server/deadlines.rs"]
 mod deadlines;
+// They look at the process that serves as Linux shows it.
+#[cfg(target_os = "linux")]
+#[path = "server/descriptors.rs"]
+mod descriptors;
 #[path = "server/drain.rs"]
 mod drain;
 #[path = "server/event_streams.rs"]
 mod event_streams;
 #[path = "server/http.rs"]
 mod http;
+#[cfg(target_os = "linux")]
+#[path = "server/idle.rs"]
+mod idle;
 #[path = "server/messages.rs"]
 mod messages;
 #[path = "server/panics.rs"]
 mod panics;
+#[cfg(target_os = "linux")]
+#[path = "server/part.rs"]
+mod part;
 #[path = "server/peers.rs"]
 mod peers;
 #[path = "server/rooms.rs"]

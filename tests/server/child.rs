@@ -1,9 +1,7 @@
 //! Tests that need a process of their own, for its memory or its descriptors: this binary runs again, with that
 //! one test, which finds that it has a part to play.
 
-use std::process::{Child, Command, Stdio};
-
-use crate::net::*;
+use std::process::{Command, Stdio};
 
 const PART: &str = "TALKBACK_TEST_PART";
 
@@ -37,41 +35,6 @@ pub(crate) fn play(mut command: Command) {
     let said = String::from_utf8_lossy(&output.stdout);
     println!("{said}{}", String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success() && said.contains("1 passed"), "{}", output.status);
-}
-
-/// A process that plays a part meanwhile. It doesn't outlive this.
-pub(crate) struct Playing(Child);
-
-impl Playing {
-    pub(crate) fn start(mut command: Command) -> Self {
-        Self(command.stdout(Stdio::null()).spawn().unwrap())
-    }
-
-    /// A file of the system that tells of it.
-    pub(crate) fn told_by(&self, name: &str) -> String {
-        format!("/proc/{}/{name}", self.0.id())
-    }
-
-    /// Waits until it has played its part well.
-    #[track_caller]
-    pub(crate) fn end(mut self) {
-        let end = std::time::Instant::now() + PATIENCE;
-        let status = loop {
-            if let Some(status) = self.0.try_wait().unwrap() {
-                break status;
-            }
-            assert!(std::time::Instant::now() < end, "it does not end");
-            std::thread::sleep(millis(5));
-        };
-        assert!(status.success(), "{status}");
-    }
-}
-
-impl Drop for Playing {
-    fn drop(&mut self) {
-        self.0.kill().unwrap_or_default();
-        drop(self.0.wait());
-    }
 }
 
 /// How many descriptors this process may have now, and could have, on Linux.
