@@ -95,7 +95,7 @@ pub(crate) struct Account {
 /// How long a client's `n`th message is.
 fn talk_len(number: u32, n: u32) -> usize {
     let most = if n % 16 == 5 { 30_000 } else { 1500 }; // long ones go another way
-    Random(u64::from(number) << 32 | u64::from(n) + 1).below(most)
+    Random((u64::from(number) << 32) + u64::from(n) + 1).below(most)
 }
 
 fn talk(number: u32, n: u32) -> Vec<u8> {
@@ -195,7 +195,7 @@ impl Client {
         if self.output.is_empty() {
             return;
         }
-        let most = if self.hesitant { random.below(400) } else { usize::MAX };
+        let most = if self.hesitant { random.below(1000) } else { usize::MAX };
         let end = most.min(self.output.len());
         match self.stream.write(&self.output[..end]) {
             Ok(len) => drop(self.output.drain(..len)),
