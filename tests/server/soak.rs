@@ -103,8 +103,15 @@ impl Sums {
 }
 
 /// Connections of a thread: some of them go on, new ones come, of others the ends are compared.
-fn run_clients(plan: Plan, address: &str, next: &AtomicU32, books: &Books, all_open: &Barrier) -> Sums {
-    let mut random = Random(0x5eed + u64::from(next.load(Ordering::Relaxed)));
+fn run_clients(
+    plan: Plan,
+    thread: usize,
+    address: &str,
+    next: &AtomicU32,
+    books: &Books,
+    all_open: &Barrier,
+) -> Sums {
+    let mut random = Random(0x5eed << thread);
     let open = |random: &mut Random| Client::open(address, next.fetch_add(1, Ordering::Relaxed), random);
     let mut clients: Vec<Client> = (0..plan.count / THREAD_COUNT).map(|_| open(&mut random)).collect();
     all_open.wait();
@@ -159,10 +166,10 @@ fn run(plan: Plan) -> (Snapshot, [usize; 2]) {
     let serve = thread::spawn(move || server.run(handler));
     let (next, all_open) = (Arc::new(AtomicU32::new(0)), Arc::new(Barrier::new(THREAD_COUNT + 1)));
     let clients: Vec<_> = (0..THREAD_COUNT)
-        .map(|_| {
+        .map(|thread| {
             let (address, next) = (address.clone(), Arc::clone(&next));
             let (books, all_open) = (books.clone(), Arc::clone(&all_open));
-            thread::spawn(move || run_clients(plan, &address, &next, &books, &all_open))
+            thread::spawn(move || run_clients(plan, thread, &address, &next, &books, &all_open))
         })
         .collect();
     wait_until(|| handle.snapshot().opened_count == plan.count as u64);
@@ -218,7 +225,7 @@ fn every_message_of_a_thousand_connections_is_accounted_for() {
         return in_a_process(TEST, 1000);
     }
     let count = most_connections(1000);
-    let (snapshot, _) = run(Plan { count, time: Duration::ZERO, pause: millis(20) });
+    let (snapshot, _) = run(Plan { count, time: Duration::ZERO, pause: millis(50) });
     assert_eq!(snapshot.opened_count, count as u64);
 }
 
@@ -232,7 +239,7 @@ fn every_message_is_accounted_for_while_connections_come_and_go() {
     let count = most_connections(200);
     let time = Duration::from_secs(secs);
     let (snapshot, [warm, end]) = run(Plan { count, time, pause: millis(10) });
-    assert!(snapshot.opened_count > 2 * count as u64, "{snapshot:?}");
+    assert!(snapshot.opened_count > count as u64, "{snapshot:?}");
     assert!(snapshot.dropped_count > 0, "nobody was slow: {snapshot:?}");
     assert!(end < warm + MAX_GROWTH, "{warm} {end}");
 }
