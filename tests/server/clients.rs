@@ -13,7 +13,7 @@ use crate::net::*;
 /// What a client sends at a time.
 const BURST_LEN: u32 = 4;
 /// Longer than any connection takes, on a busy machine.
-const LIFE: Duration = Duration::from_secs(60);
+const LIFE: Duration = Duration::from_secs(120);
 
 /// How a connection is to end. Some are closed by a pusher before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -46,7 +46,7 @@ pub(crate) struct Client {
     stage: Stage,
     /// Reads only after something was refused.
     slow: bool,
-    /// Writes a few bytes at a time.
+    /// Writes in pieces, some of them a byte.
     hesitant: bool,
     /// Talks on before the answers have come.
     eager: bool,
@@ -134,7 +134,7 @@ impl Client {
             let mut stranger = TcpStream::connect(address).unwrap();
             stranger.write_all(&request("").as_bytes()[..random.below(100)]).unwrap();
         }
-        let slow = random.below(30) == 0;
+        let (slow, hesitant) = (random.below(30) == 0, random.below(10) == 0);
         let mut stream = TcpStream::connect(address).unwrap();
         patient(&stream);
         let target = format!("/?{number}&{}", if slow { "slow" } else { "" });
@@ -162,10 +162,10 @@ impl Client {
             fate,
             stage: Stage::Opening,
             slow,
-            hesitant: random.below(10) == 0,
+            hesitant,
             eager: slow || random.below(3) == 0,
             settles: fate != Fate::Reset && random.below(3) > 0,
-            bursts: 1 + random.below(8),
+            bursts: 1 + random.below(if hesitant { 3 } else { 8 }),
             rests_until: Instant::now(),
             input: Vec::new(),
             output: Vec::new(),
@@ -176,7 +176,12 @@ impl Client {
 
     /// Writes, reads, and goes on, as far as it goes without waiting. `Some`: it is over.
     pub(crate) fn step(&mut self, books: &Books, random: &mut Random, scrap: &mut [u8]) -> Option<Account> {
-        assert!(self.begun.elapsed() < LIFE, "{:?} {:?} {:?}", self.stage, self.settled, self.account);
+        let Self { stage, slow, hesitant, eager, settled, account, .. } = &*self;
+        assert!(
+            self.begun.elapsed() < LIFE,
+            "{stage:?}, slow {slow}, hesitant {hesitant}, eager {eager}, {} to write, {settled:?} {account:?}",
+            self.output.len(),
+        );
         self.write(random);
         // So that there is something that is not read.
         let waits = self.slow && self.stage != Stage::Opening && !books.was_full(self.number);
@@ -195,7 +200,12 @@ impl Client {
         if self.output.is_empty() {
             return;
         }
-        let most = if self.hesitant { random.below(1000) } else { usize::MAX };
+        // A share of it at least in most cases: on a busy machine it is seldom a client's turn.
+        let most = match random.below(4) {
+            _ if !self.hesitant => usize::MAX,
+            0 => 1,
+            _ => random.below(100 + self.output.len() / 4),
+        };
         let end = most.min(self.output.len());
         match self.stream.write(&self.output[..end]) {
             Ok(len) => drop(self.output.drain(..len)),
