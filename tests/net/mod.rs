@@ -210,10 +210,12 @@ pub(crate) fn read_frame(masked: bool, stream: &mut impl Read) -> (u8, Vec<u8>) 
         127 => u64::from_be_bytes(read_array(stream)),
         len => u64::from(len),
     };
-    let key = if masked { read_array(stream) } else { [0; 4] };
+    let key = masked.then(|| read_array::<4>(stream));
     let mut payload = vec![0; usize::try_from(len).expect("a length")];
     stream.read_exact(&mut payload).expect("a whole frame");
-    payload.iter_mut().zip(key.iter().cycle()).for_each(|(byte, mask)| *byte ^= mask);
+    if let Some(key) = key {
+        payload.iter_mut().zip(key.iter().cycle()).for_each(|(byte, mask)| *byte ^= mask);
+    }
     (first, payload)
 }
 
