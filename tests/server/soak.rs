@@ -20,7 +20,7 @@ const THREAD_COUNT: usize = 2;
 const SAMPLE_COUNT: u32 = 64;
 /// How much more memory there may be at the end than after the warm-up. One slow reader has the server keep 256 KiB
 /// and some mail, and its client as much; there are more of them at one time than at another, some ten at once, and
-/// the allocator keeps what it had. What leaks 100 bytes a connection shows in ten minutes.
+/// the allocator keeps what it had. What leaks 250 bytes a connection shows in ten minutes.
 const MAX_GROWTH: usize = 16 << 20;
 
 #[derive(Clone, Copy)]
