@@ -40,10 +40,15 @@ impl<T> Task<T> {
 
 /// Ends the process if its tests hang, in a call of ours that never returns.
 pub(crate) fn watch() {
+    watch_for(Duration::from_secs(150));
+}
+
+/// The same, where tests may take so long. The first call counts.
+pub(crate) fn watch_for(time: Duration) {
     static BEGUN: Once = Once::new();
     BEGUN.call_once(|| {
-        thread::spawn(|| {
-            thread::sleep(Duration::from_secs(150));
+        thread::spawn(move || {
+            thread::sleep(time);
             eprintln!("a test hangs");
             std::process::exit(101);
         });
@@ -205,10 +210,12 @@ pub(crate) fn read_frame(masked: bool, stream: &mut impl Read) -> (u8, Vec<u8>) 
         127 => u64::from_be_bytes(read_array(stream)),
         len => u64::from(len),
     };
-    let key = if masked { read_array(stream) } else { [0; 4] };
+    let key = masked.then(|| read_array::<4>(stream));
     let mut payload = vec![0; usize::try_from(len).expect("a length")];
     stream.read_exact(&mut payload).expect("a whole frame");
-    payload.iter_mut().zip(key.iter().cycle()).for_each(|(byte, mask)| *byte ^= mask);
+    if let Some(key) = key {
+        payload.iter_mut().zip(key.iter().cycle()).for_each(|(byte, mask)| *byte ^= mask);
+    }
     (first, payload)
 }
 
@@ -228,7 +235,12 @@ pub(crate) fn close_code((first, payload): &(u8, Vec<u8>)) -> Option<u16> {
 
 /// Bytes of memory that this process has, on Linux; elsewhere 0.
 pub(crate) fn resident_len() -> usize {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    resident_len_in("/proc/self/status")
+}
+
+/// The same of any process, by the file that tells of it.
+pub(crate) fn resident_len_in(status: &str) -> usize {
+    let status = std::fs::read_to_string(status).unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
     let kib = line.and_then(|line| line.split_whitespace().next()?.parse::<usize>().ok());
     kib.unwrap_or_default() * 1024
