@@ -96,7 +96,7 @@ impl Options {
             }
         }
         let wanted = |server: &&Server| {
-            self.only.is_empty()
+            self.only.is_empty() && server.kind != Kind::Variant
                 || server.kind == Kind::Floor
                 || self.only.iter().any(|name| name == server.name)
         };

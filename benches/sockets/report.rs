@@ -174,7 +174,7 @@ impl Report<'_> {
                 Kind::Raw => "raw",
                 Kind::Floor => "floor",
                 Kind::Rival => "rival",
-                Kind::Ours => "ours",
+                Kind::Ours | Kind::Variant => "ours",
             };
             format!("    {{\"name\": \"{}\", \"kind\": \"{kind}\"}}", server.name)
         });

@@ -1,7 +1,8 @@
 //! The system calls that the standard library has no word for. All of this package's unsafe code is here.
 
 use std::io;
-use std::os::fd::RawFd;
+use std::net::{Ipv4Addr, SocketAddrV4, TcpListener, TcpStream};
+use std::os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd, RawFd};
 use std::time::Duration;
 
 fn check(result: i32) -> io::Result<i32> {
@@ -158,31 +159,49 @@ pub fn send_pieces(fd: RawFd, buffer: &[u8], pieces: &[std::ops::Range<usize>]) 
     }
 }
 
-/// A connection from `source` to a port of 127.0.0.1; the port of `source` is chosen by the kernel.
-pub fn connect_from(source: std::net::Ipv4Addr, port: u16) -> io::Result<std::net::TcpStream> {
-    use std::os::fd::{FromRawFd, OwnedFd};
+const ADDRESS_LEN: libc::socklen_t = size_of::<libc::sockaddr_in>() as libc::socklen_t;
 
-    let address = |ip: std::net::Ipv4Addr, port: u16| libc::sockaddr_in {
+fn address(of: SocketAddrV4) -> libc::sockaddr_in {
+    libc::sockaddr_in {
         sin_family: libc::AF_INET as libc::sa_family_t,
-        sin_port: port.to_be(),
-        sin_addr: libc::in_addr { s_addr: u32::from(ip).to_be() },
+        sin_port: of.port().to_be(),
+        sin_addr: libc::in_addr { s_addr: u32::from(*of.ip()).to_be() },
         sin_zero: [0; 8],
-    };
-    let len = size_of::<libc::sockaddr_in>() as libc::socklen_t;
+    }
+}
+
+/// A socket with an option set, bound to an address.
+fn bound(to: SocketAddrV4, level: i32, option: i32) -> io::Result<OwnedFd> {
+    let on: i32 = 1;
+    let to = address(to);
     // SAFETY: the pointers are to live values of the lengths given; the descriptor is new, and owned
     // before anything can fail.
     unsafe {
         let fd = check(libc::socket(libc::AF_INET, libc::SOCK_STREAM | libc::SOCK_CLOEXEC, 0))?;
         let owned = OwnedFd::from_raw_fd(fd);
-        let on: i32 = 1;
-        let late = libc::IP_BIND_ADDRESS_NO_PORT;
-        check(libc::setsockopt(fd, libc::IPPROTO_IP, late, (&raw const on).cast(), size_of::<i32>() as u32))?;
-        let from = address(source, 0);
-        check(libc::bind(fd, (&raw const from).cast(), len))?;
-        let to = address(std::net::Ipv4Addr::LOCALHOST, port);
-        check(libc::connect(fd, (&raw const to).cast(), len))?;
-        Ok(owned.into())
+        check(libc::setsockopt(fd, level, option, (&raw const on).cast(), size_of::<i32>() as u32))?;
+        check(libc::bind(fd, (&raw const to).cast(), ADDRESS_LEN))?;
+        Ok(owned)
     }
+}
+
+/// A connection from `source` to a port of 127.0.0.1; the port of `source` is chosen by the kernel.
+pub fn connect_from(source: Ipv4Addr, port: u16) -> io::Result<TcpStream> {
+    let socket = bound(SocketAddrV4::new(source, 0), libc::IPPROTO_IP, libc::IP_BIND_ADDRESS_NO_PORT)?;
+    let to = address(SocketAddrV4::new(Ipv4Addr::LOCALHOST, port));
+    // SAFETY: the pointer is to a live value of the length given.
+    unsafe { check(libc::connect(socket.as_raw_fd(), (&raw const to).cast(), ADDRESS_LEN))? };
+    Ok(socket.into())
+}
+
+/// Listens on an address that others may listen on, too.
+pub fn listen_shared(on: SocketAddrV4) -> io::Result<TcpListener> {
+    /// That of the standard library.
+    const BACKLOG: i32 = 128;
+    let socket = bound(on, libc::SOL_SOCKET, libc::SO_REUSEPORT)?;
+    // SAFETY: it has no pointers.
+    unsafe { check(libc::listen(socket.as_raw_fd(), BACKLOG))? };
+    Ok(socket.into())
 }
 
 pub fn would_block(error: &io::Error) -> bool {

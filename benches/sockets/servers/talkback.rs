@@ -2,7 +2,7 @@
 
 use std::error::Error;
 use std::io;
-use std::net::{TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::thread;
 
 use talkback::Accept;
@@ -11,6 +11,7 @@ use talkback::protocol::MessageRef;
 use talkback::server::{Connection, Handler, Room, Server};
 
 use super::Mode;
+use crate::sys;
 
 #[derive(Clone)]
 struct Echo;
@@ -47,6 +48,25 @@ pub fn serve(mode: Mode, listener: TcpListener) -> io::Result<()> {
         Mode::Echo => server.run(Echo),
         Mode::Broadcast => server.run(Broadcast(Room::new())),
     }
+}
+
+/// Two loops: the first one accepts, and hands every other socket over.
+pub fn serve_handed_over(mode: Mode, listener: TcpListener) -> io::Result<()> {
+    let server = Server::from_listener(listener).loop_count(2);
+    match mode {
+        Mode::Echo => server.run(Echo),
+        Mode::Broadcast => server.run(Broadcast(Room::new())),
+    }
+}
+
+/// Two loops, each with a socket of its own that listens on the port: the kernel spreads the connections.
+pub fn serve_shared(_mode: Mode, listener: TcpListener) -> io::Result<()> {
+    let SocketAddr::V4(address) = listener.local_addr()? else {
+        return Err(io::ErrorKind::Unsupported.into());
+    };
+    let second = Server::from_listener(sys::listen_shared(address)?).loop_count(1);
+    thread::spawn(move || second.run(Echo));
+    Server::from_listener(listener).loop_count(1).run(Echo)
 }
 
 /// Answers until the peer closes. All that one read brought is answered by one write.
