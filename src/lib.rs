@@ -76,6 +76,8 @@
 //!   in it: the module `room`, on the crate `serde_json`.
 //! - `simd` (default): checks UTF-8 with SIMD instructions, by the crate `simdutf8`. Without
 //!   it the standard library checks, about ten times slower on text that isn't ASCII.
+//! - `tracing`: the event-driven server tells of openings, ends, answers, drops and its own end, as events
+//!   of the crate `tracing` with the target `talkback`.
 //! - `wide`: masks large payloads with the widest vector instructions of the CPU at hand (AVX2,
 //!   AVX-512), by the crate `fearless_simd`: from 16 KiB on, a message takes 0.6 to 0.9 of the time.
 //!

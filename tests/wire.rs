@@ -103,10 +103,18 @@ fn a_valid_request_is_upgraded() {
 
 #[test]
 fn not_get_is_405() {
-    for method in ["POST", "HEAD", "PUT", "get"] {
+    for method in ["POST", "PUT", "get"] {
         assert_refused(changed("GET", method), 405, &[("Allow", "GET")]);
     }
     assert_refused(changed("GET /chat", "OPTIONS *"), 405, &[("Allow", "GET")]);
+}
+
+#[test]
+fn a_head_is_405_without_a_body() {
+    let Answer { head, body, error } = refused(Accept::new(), changed("GET", "HEAD"));
+    assert!(head.starts_with("HTTP/1.1 405 "), "{head}");
+    assert_eq!((header(&head, "Allow"), header(&head, "Content-Length") > Some("0")), (Some("GET"), true));
+    assert!(body.is_empty() && matches!(error, AcceptError::Handshake(_)), "{body} {error:?}");
 }
 
 #[test]

@@ -47,15 +47,22 @@ impl<S: Stream> Exchange<S> {
         stream.set_nodelay(true)?;
         let mut decoder = RequestDecoder::new(accept.head_limits);
         match read_head(&mut stream, deadline, Vec::new(), |received| decoder.decode(received)) {
-            Ok((request, rest)) => match accept.policy.check_host(&request) {
-                Ok(()) => Ok(Self { stream, request, rest, accept: accept.clone() }),
-                Err(error) => Err(refuse(stream, &accept.config, error)),
-            },
-            Err(HeadError::Http(error)) => Err(refuse(stream, &accept.config, error.into())),
+            Ok((request, rest)) => {
+                let exchange = Self { stream, request, rest, accept: accept.clone() };
+                match accept.policy.check_host(&exchange.request) {
+                    Ok(()) => Ok(exchange),
+                    Err(error) => Err(exchange.refuse(error)),
+                }
+            }
+            Err(HeadError::Http(error)) => {
+                let error = HandshakeError::from(error);
+                // The answer is a courtesy: the error says what happened.
+                write_last(stream, &error.response(), &accept.config).unwrap_or_default();
+                Err(AcceptError::Handshake(error))
+            }
             Err(HeadError::Timeout) => {
                 let response =
                     Response::refusal(Status::REQUEST_TIMEOUT, "the request was not complete in time");
-                // The answer is a courtesy: the error says what happened.
                 write_last(stream, &response, &accept.config).unwrap_or_default();
                 Err(AcceptError::Timeout)
             }
@@ -106,7 +113,7 @@ impl<S: Stream> Exchange<S> {
     ) -> Result<WebSocket<S>, AcceptError> {
         let mut upgrade = match self.accept.upgrade(&self.request) {
             Ok(upgrade) => upgrade,
-            Err(error) => return Err(refuse(self.stream, &self.accept.config, error)),
+            Err(error) => return Err(self.refuse(error)),
         };
         if let Err(response) = choose(&self.request, &mut upgrade) {
             let status = response.status();
@@ -130,9 +137,16 @@ impl<S: Stream> Exchange<S> {
     /// [`AcceptError::Handshake`] of another method; the client was told why, TCP is ended.
     pub fn events(self) -> Result<EventStream<S>, AcceptError> {
         if self.request.method() != "GET" {
-            return Err(refuse(self.stream, &self.accept.config, HandshakeError::NotGet));
+            return Err(self.refuse(HandshakeError::NotGet));
         }
         Ok(EventStream::open(self.stream)?)
+    }
+
+    /// Tells the client why, and ends TCP.
+    fn refuse(self, error: HandshakeError) -> AcceptError {
+        // The answer is a courtesy: the error says what happened.
+        self.respond(&error.response()).unwrap_or_default();
+        AcceptError::Handshake(error)
     }
 }
 
@@ -149,13 +163,6 @@ pub(super) fn encode_answer(request: &Request, response: &Response, keep_alive: 
     if request.method() == "HEAD" && !response.status().is_bodiless() {
         bytes.truncate(start.max(bytes.len() - response.content().len()));
     }
-}
-
-/// Tells the client why, and ends TCP.
-fn refuse<S: Stream>(stream: S, config: &Config, error: HandshakeError) -> AcceptError {
-    // The answer is a courtesy: the error says what happened.
-    write_last(stream, &error.response(), config).unwrap_or_default();
-    AcceptError::Handshake(error)
 }
 
 fn write_last<S: Stream>(stream: S, response: &Response, config: &Config) -> io::Result<()> {
