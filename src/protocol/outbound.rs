@@ -156,6 +156,12 @@ impl Outbound {
         Ok(())
     }
 
+    /// Queues the rest of a frame whose beginning was written by the caller, when nothing was queued.
+    #[cfg(feature = "server")]
+    pub(crate) fn push_rest(&mut self, rest: Bytes) {
+        self.output.push(rest);
+    }
+
     /// Queues a fragment of a message, copied. The first one begins the message, the one
     /// with `last` ends it; pings and pongs may go between.
     ///

@@ -5,6 +5,8 @@ use bytes::Bytes;
 use super::deflate::Compressor;
 use super::{Deflate, MessageKind, MessageRef, Role, as_u64};
 use crate::frame::{FrameHeader, MAX_HEADER_LEN};
+#[cfg(feature = "server")]
+use crate::handshake::DeflateParameters;
 use crate::handshake::WindowBits;
 
 /// A message with its frame around it, as a server sends it. Cloning shares the bytes, and
@@ -69,6 +71,16 @@ impl Prepared {
     #[must_use]
     pub fn payload(&self) -> &[u8] {
         self.frame.get(self.header_len..).unwrap_or_default()
+    }
+
+    /// The frame for a receiver that agreed on this.
+    #[cfg(feature = "server")]
+    pub(crate) fn frame_for(&self, agreed: Option<&DeflateParameters>) -> &Bytes {
+        self.frame(|bits| {
+            agreed.is_some_and(|agreed| {
+                agreed.server_no_context_takeover && bits <= agreed.server_max_window_bits
+            })
+        })
     }
 
     /// The frame for a receiver: the compressed one, if `takes` one that needs this window.

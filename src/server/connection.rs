@@ -8,8 +8,9 @@ use std::{fmt, io};
 use mio::net::TcpStream;
 
 use super::entry::{Link, Ready, write_pieces};
+use super::members::Members;
 use super::peer::{Mailbox, PeerState, Slot};
-use super::room::{Members, Room};
+use super::room::Room;
 use super::{Peer, PeerId, Snapshot, trace};
 use crate::frame::CloseFrame;
 use crate::http::{Request, Status};
@@ -39,9 +40,9 @@ impl Hub {
         trace::answered(request, status);
     }
 
-    /// A message was not sent, for want of room: the handler is to be told when there is.
-    pub(super) fn count_dropped(&mut self, link: &mut Link, slot: Slot) {
-        self.snapshot.dropped_count += 1;
+    /// Messages were not sent, for want of room: the handler is to be told when there is.
+    pub(super) fn count_dropped(&mut self, link: &mut Link, slot: Slot, count: u64) {
+        self.snapshot.dropped_count += count;
         if !std::mem::replace(&mut link.was_full, true) {
             trace::dropped(self.peer_id(slot));
         }
@@ -162,8 +163,7 @@ impl Connection<'_> {
     /// Joins a room, to be sent what is published from now on; whether it was not in there. It leaves by itself
     /// when it ends.
     pub fn join(&mut self, room: &Room) -> bool {
-        let last = room.add_loop(&self.hub.mailbox);
-        let joined = self.hub.members.join(room.number(), self.slot.index, last);
+        let joined = self.hub.members.join(room, self.slot.index, &self.hub.mailbox);
         if joined {
             self.link.rooms.push(room.number());
         }
@@ -174,7 +174,7 @@ impl Connection<'_> {
     pub fn leave(&mut self, room: &Room) -> bool {
         let before = self.link.rooms.len();
         self.link.rooms.retain(|number| *number != room.number());
-        self.hub.members.leave(room.number(), self.slot.index);
+        self.hub.members.leave(room.number(), self.slot.index, &self.hub.mailbox);
         self.link.rooms.len() < before
     }
 
@@ -183,7 +183,7 @@ impl Connection<'_> {
         match &sent {
             Ok(()) => self.hub.snapshot.sent_count += 1,
             Err(SendError::Full { .. }) => {
-                self.hub.count_dropped(self.link, self.slot);
+                self.hub.count_dropped(self.link, self.slot, 1);
             }
             Err(_) => {}
         }

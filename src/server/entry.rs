@@ -124,6 +124,8 @@ pub(super) struct Link {
     pub(super) peer: Option<Arc<PeerState>>,
     /// The numbers of the rooms that it is in.
     pub(super) rooms: Vec<u64>,
+    /// Whether there is more for it in one of them than it could take.
+    pub(super) behind: bool,
     /// Whether something was refused because it was full.
     pub(super) was_full: bool,
     /// Whether it was closed for that.

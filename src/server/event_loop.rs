@@ -50,11 +50,11 @@ pub(super) struct EventLoop<H: Handler> {
     next_mailbox: usize,
     clock: Clock,
     wheel: Wheel,
-    entries: Vec<Option<Entry<H::State>>>,
+    pub(super) entries: Vec<Option<Entry<H::State>>>,
     /// Places in `entries` that are free.
     free: Vec<u32>,
     next_generation: u32,
-    means: Means<H>,
+    pub(super) means: Means<H>,
     /// Those that have more to do in the next turn, without waiting for the system.
     again: Vec<u32>,
     drain: Option<Drain>,
@@ -198,9 +198,6 @@ impl<H: Handler> EventLoop<H> {
         }
         if woken {
             self.means.hub.mailbox.take(commands);
-            if is_for_one_room(commands) {
-                self.publish_all(commands);
-            }
             commands.drain(..).for_each(|command| self.obey(command, now));
         }
         self.wheel.turn(self.means.now, due);
@@ -272,15 +269,7 @@ impl<H: Handler> EventLoop<H> {
             Command::Events(slot, block) => {
                 self.with_open(slot, |entry, means| entry.add_events(&block, means, slot))
             }
-            Command::Publish(publication) => {
-                for (index, last) in self.means.hub.members.of(publication.room) {
-                    if let Some(Some(entry)) = self.entries.get_mut(as_usize(index)) {
-                        let slot = Slot { index, generation: entry.generation };
-                        entry.publish(&publication, last, &mut self.means, slot);
-                        entry.list(&mut self.means, index);
-                    }
-                }
-            }
+            Command::News(room) => self.fan_out(&room),
             Command::Drain(over) => {
                 self.listener = None;
                 let count = self.entries.len();
@@ -288,23 +277,6 @@ impl<H: Handler> EventLoop<H> {
                 self.drain.get_or_insert(Drain { begun: now, over, told: 0, count });
             }
         }
-    }
-
-    /// Writes publications of one room: all of them to one member, then to the next, so that what is needed
-    /// for it is needed once, and is in the cache.
-    fn publish_all(&mut self, commands: &mut Vec<Command>) {
-        let Some(Command::Publish(first)) = commands.first() else { return };
-        for (index, last) in self.means.hub.members.of(first.room) {
-            let Some(Some(entry)) = self.entries.get_mut(as_usize(index)) else { continue };
-            let slot = Slot { index, generation: entry.generation };
-            for command in &*commands {
-                if let Command::Publish(publication) = command {
-                    entry.publish(publication, last, &mut self.means, slot);
-                }
-            }
-            self.give_turn(index);
-        }
-        commands.clear();
     }
 
     fn with_open(&mut self, slot: Slot, act: impl FnOnce(&mut Entry<H::State>, &mut Means<H>)) {
@@ -458,16 +430,6 @@ impl Drain {
         }
         (self.begun + self.over).saturating_duration_since(now).min(Duration::from_millis(20))
     }
-}
-
-/// Whether there is nothing but publications of one room.
-fn is_for_one_room(commands: &[Command]) -> bool {
-    let mut rooms = commands.iter().map(|command| match command {
-        Command::Publish(publication) => Some(publication.room),
-        _ => None,
-    });
-    let first = rooms.next().flatten();
-    first.is_some() && rooms.all(|room| room == first)
 }
 
 pub(super) fn as_usize(index: u32) -> usize {

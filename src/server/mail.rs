@@ -5,7 +5,6 @@ use std::sync::atomic::Ordering;
 use super::entry::{Entry, Events, Open, Stage, read};
 use super::means::Means;
 use super::peer::{PeerState, Slot};
-use super::room::Publication;
 use super::timers::Tick;
 use super::turn::{GoesOn, as_u64};
 use super::{Handler, Overflow};
@@ -36,23 +35,10 @@ impl<S: 'static> Entry<S> {
         self.list(means, slot.index);
     }
 
-    /// A publication of a room, for a member that has heard those up to `last`.
-    pub(super) fn publish<H: Handler<State = S>>(
-        &mut self,
-        publication: &Publication,
-        last: u64,
-        means: &mut Means<H>,
-        slot: Slot,
-    ) {
-        if publication.number > last {
-            self.queue(means, slot, 0, |outbound| outbound.send_prepared(&publication.prepared));
-        }
-    }
-
     /// Another thread found no room: it is to be told when there is.
     pub(super) fn note_refusal<H: Handler<State = S>>(&mut self, means: &mut Means<H>, slot: Slot) {
         let Stage::Open(open) = &mut self.stage else { return };
-        open.overflow(means, slot);
+        open.overflow(means, slot, 1);
         self.list(means, slot.index);
     }
 
@@ -83,7 +69,7 @@ impl<S: 'static> Entry<S> {
         match send(outbound) {
             Ok(()) => means.hub.snapshot.sent_count += 1,
             Err(SendError::Full { .. }) => {
-                open.overflow(means, slot);
+                open.overflow(means, slot, 1);
             }
             Err(_) => {}
         }
@@ -153,9 +139,9 @@ impl<S: 'static> Entry<S> {
 }
 
 impl<S: 'static> Open<S> {
-    /// A message was refused: it is told when there is room, or closed.
-    fn overflow<H: Handler<State = S>>(&mut self, means: &mut Means<H>, slot: Slot) {
-        means.hub.count_dropped(&mut self.link, slot);
+    /// Messages were refused, or are kept no more: it is told when there is room, or closed.
+    pub(super) fn overflow<H: Handler<State = S>>(&mut self, means: &mut Means<H>, slot: Slot, count: u64) {
+        means.hub.count_dropped(&mut self.link, slot, count);
         let outbound = self.protocol(&mut means.pool).outbound();
         if means.overflow == Overflow::Close && !outbound.is_closed() {
             let frame = CloseFrame::new(CloseCode::TRY_AGAIN_LATER, "too much waits for this connection");

@@ -19,11 +19,15 @@ mod events;
 mod events_peer;
 mod exchange;
 #[cfg(feature = "server")]
+mod fan_out;
+#[cfg(feature = "server")]
 mod handler;
 #[cfg(feature = "server")]
 mod mail;
 #[cfg(feature = "server")]
 mod means;
+#[cfg(feature = "server")]
+mod members;
 #[cfg(feature = "server")]
 mod peer;
 #[cfg(feature = "server")]

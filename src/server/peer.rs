@@ -7,7 +7,7 @@ use std::time::Duration;
 use std::{fmt, io};
 
 use super::Snapshot;
-use super::room::Publication;
+use super::room::Room;
 use super::turn::as_u64;
 use crate::frame::CloseFrame;
 use crate::protocol::{Message, Prepared, SendError};
@@ -155,8 +155,8 @@ pub(super) enum Command {
     /// A message was refused: tell when there is room again.
     Refused(Slot),
     Close(Slot, Option<CloseFrame>),
-    /// To all members of a room.
-    Publish(Publication),
+    /// Something was published in a room.
+    News(Room),
     /// A block of an event stream; an empty one ends it.
     Events(Slot, Vec<u8>),
     /// Close all, spread over this time, then end.

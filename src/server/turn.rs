@@ -128,6 +128,9 @@ impl<S: 'static> Entry<S> {
         if self.flush(means, slot)? > 0 {
             return Ok(false); // who doesn't read his answers isn't read either
         }
+        if let Some(goes_on) = self.catch_up(means, slot)? {
+            return Ok(goes_on);
+        }
         let Self { stream, ready, since, stage: Stage::Open(open), .. } = self else { return Ok(false) };
         let mut len = 0;
         if !std::mem::take(&mut open.kept_input) {
@@ -151,6 +154,9 @@ impl<S: 'static> Entry<S> {
     /// Writes all that waits, as far as the socket takes it; how much still waits.
     fn flush<H: Handler<State = S>>(&mut self, means: &mut Means<H>, slot: Slot) -> Result<usize, Closed> {
         let Self { stream, ready, since, stalled, stage: Stage::Open(open), .. } = self else { return Ok(0) };
+        if open.link.was_full {
+            open.protocol(&mut means.pool); // there is something to be told
+        }
         let Some(protocol) = &mut open.protocol else { return Ok(0) };
         while ready.write && protocol.output_len() > 0 {
             let len = write_pieces(stream, ready, protocol.output()).map_err(|error| lost(&error))?;
@@ -175,7 +181,9 @@ impl<S: 'static> Entry<S> {
             *stalled = (*stalled).min(means.now);
             return Ok(protocol.output_len());
         }
-        *stalled = Tick::NEVER;
+        if !open.link.behind {
+            *stalled = Tick::NEVER;
+        }
         if std::mem::take(&mut open.link.was_full) {
             let Means { handler, hub, .. } = means;
             let Open { state, link, .. } = open;
@@ -290,10 +298,10 @@ pub(super) fn forget_link(link: &Link, hub: &mut Hub, slot: Slot) {
     if let Some(peer) = &link.peer {
         peer.closed.store(true, Ordering::Relaxed);
     }
-    link.rooms.iter().for_each(|room| hub.members.leave(*room, slot.index));
+    link.rooms.iter().for_each(|room| hub.members.leave(*room, slot.index, &hub.mailbox));
 }
 
-fn lost(error: &io::Error) -> Closed {
+pub(super) fn lost(error: &io::Error) -> Closed {
     match error.kind() {
         ErrorKind::ConnectionReset | ErrorKind::BrokenPipe | ErrorKind::ConnectionAborted => {
             Closed::Disconnected
