@@ -13,6 +13,8 @@ mod net;
 mod app;
 #[path = "server/backpressure.rs"]
 mod backpressure;
+#[path = "server/bodies.rs"]
+mod bodies;
 #[path = "server/closing.rs"]
 mod closing;
 #[path = "server/deadlines.rs"]
@@ -21,6 +23,8 @@ mod deadlines;
 mod drain;
 #[path = "server/event_streams.rs"]
 mod event_streams;
+#[path = "server/held.rs"]
+mod held;
 #[path = "server/http.rs"]
 mod http;
 #[path = "server/load.rs"]
@@ -33,3 +37,5 @@ mod panics;
 mod peers;
 #[path = "server/rooms.rs"]
 mod rooms;
+#[path = "server/streams.rs"]
+mod streams;
