@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use super::entry::{Entry, Stage};
+use super::entry::{Entry, Stage, Unsent};
 use super::head::{Awaits, Holding};
 use super::means::Means;
 use super::peer::{Command, PeerState, Slot};
@@ -139,18 +139,20 @@ impl<S: 'static> Entry<S> {
             drop(self.release(means));
             return self.fail(false, means, slot);
         }
-        self.watch_held(means)
+        self.watch_held(means, slot)
     }
 
     /// Looks whether the client is still there. Nothing is read: what it sends waits in the system, and so in
     /// the client. The end of one that has sent more than the system takes shows only with the answer, if it
     /// isn't a reset.
-    pub(super) fn watch_held<H: Handler<State = S>>(&mut self, means: &mut Means<H>) -> GoesOn {
-        if self.ready.read_closed {
-            drop(self.release(means));
-            return None;
+    pub(super) fn watch_held<H: Handler<State = S>>(&mut self, means: &mut Means<H>, slot: Slot) -> GoesOn {
+        if !self.ready.read_closed {
+            return Some(false);
         }
-        Some(false)
+        drop(self.release(means));
+        // Gently, if it reads still: closing with unread input would eat the answers before this one.
+        self.end(Unsent::default(), means.now);
+        self.turn(means, slot)
     }
 
     /// Answers what this one holds, if it does still.

@@ -56,7 +56,7 @@ impl<S: 'static> Entry<S> {
         match &head.awaits {
             Awaits::Request => self.read_request(means, slot),
             Awaits::Body(_) => self.read_body(means, slot),
-            Awaits::Answer(_) => self.watch_held(means),
+            Awaits::Answer(_) => self.watch_held(means, slot),
         }
     }
 
@@ -153,12 +153,12 @@ impl<S: 'static> Entry<S> {
             Some(Answer::Respond(response)) => self.respond(asked, &response, means, slot),
             Some(Answer::Hold(hold)) => self.hold(request, asked, hold, means, slot),
             Some(Answer::Events) if request.method() == "GET" => {
-                self.open_stream(&StreamHead::events(), means, slot, |handler, peer| {
+                self.open_stream(StreamHead::events(), means, slot, |handler, peer| {
                     handler.on_events(EventPeer::from(peer), request);
                 })
             }
             Some(Answer::Stream(head)) if !asked.is_head => {
-                self.open_stream(&head, means, slot, |handler, peer| handler.on_stream(peer, request))
+                self.open_stream(head, means, slot, |handler, peer| handler.on_stream(peer, request))
             }
             Some(Answer::Events | Answer::Stream(_)) => {
                 self.respond_last(asked.is_head, &HandshakeError::NotGet.response(), means, slot)

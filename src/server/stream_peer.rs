@@ -42,7 +42,7 @@ impl StreamHead {
     /// [`HeaderError::InvalidValue`].
     pub fn new(content_type: &str) -> Result<Self, HeaderError> {
         let mut response = Response::new(Status::OK);
-        for (name, value) in RESPONSE_HEADERS {
+        for (name, value) in RESPONSE_HEADERS.iter().chain(&[("Connection", "close")]) {
             let value = if *name == "Content-Type" { content_type } else { value };
             response = response.header(name, value)?;
         }

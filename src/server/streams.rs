@@ -18,7 +18,7 @@ pub(super) struct Stream {
     peer: Arc<PeerState>,
     /// When something was written last.
     written: Tick,
-    /// What is written when nothing was for `interval`.
+    /// What is written when nothing was for `interval`, and nothing waits.
     keep_alive: &'static [u8],
     interval: Ticks,
 }
@@ -42,17 +42,14 @@ impl<S: 'static> Entry<S> {
     /// Answers with the head of a stream; `greet` hands its peer to the handler.
     pub(super) fn open_stream<H: Handler<State = S>>(
         &mut self,
-        stream_head: &StreamHead,
+        stream_head: StreamHead,
         means: &mut Means<H>,
         slot: Slot,
         greet: impl FnOnce(&mut H, StreamPeer),
     ) -> GoesOn {
         let Stage::Head(head) = &mut self.stage else { return Some(false) };
         let mut output = std::mem::take(&mut head.output);
-        let response = stream_head.response.clone();
-        // Both are constants and valid: it can't fail.
-        let response = response.header("Connection", "close").unwrap_or(stream_head.response.clone());
-        response.encode_chunked_head(&mut output.bytes);
+        stream_head.response.encode_chunked_head(&mut output.bytes);
         let peer = means.hub.peer_state(slot);
         means.hub.snapshot.stream_count += 1;
         self.since = means.now;
@@ -66,7 +63,7 @@ impl<S: 'static> Entry<S> {
         let Means { handler, .. } = means;
         if catch_unwind(AssertUnwindSafe(|| greet(handler, StreamPeer(peer)))).is_err() {
             self.end_stream(means, slot);
-            return self.turn(means, slot);
+            return Some(false);
         }
         self.turn_of_stream(means)
     }
@@ -101,7 +98,9 @@ impl<S: 'static> Entry<S> {
             return self.lose_stream(means);
         }
         let Stage::Stream(stream) = &mut self.stage else { return Some(false) };
-        stream.add_chunk(stream.keep_alive);
+        if stream.output.is_empty() {
+            stream.add_chunk(stream.keep_alive);
+        }
         stream.written = means.now;
         self.turn_of_stream(means)
     }

@@ -131,6 +131,23 @@ fn a_client_that_goes_away_is_noticed() {
 }
 
 #[test]
+fn the_end_of_a_half_loses_what_is_held_but_no_answer_before_it() {
+    let server = serve();
+    for _ in 0..10 {
+        let mut stream = server.connect();
+        let requests = [get("/query?a").repeat(20), get("/hold"), get("/").repeat(500)].concat();
+        stream.write_all(requests.as_bytes()).unwrap();
+        stream.shutdown(Shutdown::Write).unwrap();
+        for _ in 0..20 {
+            assert_eq!(read_response(&mut stream).2, b"a");
+        }
+        assert_eq!(read_to_end(&mut stream), b"");
+        assert!(server.held().is_closed());
+    }
+    server.end();
+}
+
+#[test]
 fn a_flood_behind_a_held_request_waits_in_the_client() {
     let server = serve();
     let mut stream = hold(&server, "/hold");

@@ -124,19 +124,24 @@ fn any_method_but_head_may_ask_also_behind_a_body() {
 fn a_client_that_does_not_read_is_full_and_one_that_goes_away_is_noticed() {
     let config = config().max_output_len(Some(100_000)).write_timeout(Some(millis(400)));
     let server = serve_config(config);
-    let (stuck, _) = open(&server, "/lines");
+    let (stuck, _) = open(&server, "/lines?alive=50");
     let peer = server.stream_peer();
-    let mut refused = 0;
+    let (mut refused, mut waits) = (0, 0);
     while refused < 20 {
         match peer.send(vec![b'x'; 10_000]) {
             Ok(()) => refused = 0,
             Err(SendError::Full { len, max: 100_000 }) => {
                 assert!(len > 100_000 && len < 130_000, "{len}");
-                refused += 1;
+                (refused, waits) = (refused + 1, len);
                 std::thread::sleep(millis(2));
             }
             Err(error) => panic!("{error:?}"),
         }
+    }
+    // While something waits, nothing is added to keep it alive.
+    std::thread::sleep(millis(200));
+    if let Err(SendError::Full { len, .. }) = peer.send(vec![b'x'; 10_000]) {
+        assert!(len <= waits, "{len} of {waits}");
     }
     wait_until(|| peer.is_closed());
     drop(stuck);
