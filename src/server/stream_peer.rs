@@ -49,8 +49,8 @@ impl StreamHead {
         Ok(Self { response, keep_alive: b"", interval: None })
     }
 
-    /// Of server-sent events, with a comment after every 15 s of silence: what [`Answer::Events`](super::Answer::Events)
-    /// begins with.
+    /// Of server-sent events, with a comment after every 15 s of silence: what
+    /// [`Answer::Events`](super::Answer::Events) begins with.
     #[must_use]
     pub fn events() -> Self {
         // The type is a constant, and valid: it can't fail.
