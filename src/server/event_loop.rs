@@ -10,12 +10,12 @@ use mio::{Events, Interest, Poll, Token};
 use super::connection::Hub;
 use super::entry::{Entry, Pool, Stage};
 use super::means::{Means, Timeouts};
-use super::peer::{Command, Mailbox, Slot, lock};
+use super::peer::{Command, Mailbox, PeerState, Slot, lock};
 use super::timers::{Clock, Tick, Wheel};
 use super::turn::as_u64;
 use super::{Accept, Handler, Overflow, Snapshot, trace};
 use crate::frame::{CloseCode, CloseFrame};
-use crate::http::RequestDecoder;
+use crate::http::{RequestDecoder, Response};
 
 pub(super) const WAKER: Token = Token(usize::MAX);
 const LISTENER: Token = Token(usize::MAX - 1);
@@ -269,9 +269,11 @@ impl<H: Handler> EventLoop<H> {
             Command::Close(slot, frame) => {
                 self.with_open(slot, |entry, means| entry.close(frame, means, slot))
             }
-            Command::Events(slot, block) => {
-                self.with_open(slot, |entry, means| entry.add_events(&block, means, slot))
+            Command::Chunk(slot, data) => {
+                self.with_open(slot, |entry, means| entry.add_chunk(&data, means, slot))
             }
+            Command::EndStream(slot) => self.with_open(slot, |entry, means| entry.end_stream(means, slot)),
+            Command::Respond(state, response) => self.respond_held(&state, response),
             Command::Publish(publication) => {
                 for (index, last) in self.means.hub.members.of(publication.room) {
                     if let Some(Some(entry)) = self.entries.get_mut(as_usize(index)) {
@@ -305,6 +307,16 @@ impl<H: Handler> EventLoop<H> {
             self.give_turn(index);
         }
         commands.clear();
+    }
+
+    fn respond_held(&mut self, state: &Arc<PeerState>, response: Option<Box<Response>>) {
+        let (slot, mut goes_on) = (state.id.slot, None);
+        self.with_open(slot, |entry, means| {
+            goes_on = Some(entry.respond_held(state, response, means, slot));
+        });
+        if let Some(goes_on) = goes_on {
+            self.settle(slot.index, goes_on);
+        }
     }
 
     fn with_open(&mut self, slot: Slot, act: impl FnOnce(&mut Entry<H::State>, &mut Means<H>)) {
@@ -397,14 +409,11 @@ impl<H: Handler> EventLoop<H> {
                     let frame = CloseFrame::new(CloseCode::GOING_AWAY, "the server goes down");
                     entry.close(Some(frame), &mut self.means, slot);
                 }
-                Stage::Events(_) => entry.add_events(&[], &mut self.means, slot),
-                // An answer that is on its way arrives.
-                Stage::Head(head) if !head.output.is_empty() => {
-                    let output = std::mem::take(&mut head.output);
-                    entry.end(output, self.means.now);
-                    self.settle(index, Some(false));
+                Stage::Stream(_) => entry.end_stream(&mut self.means, slot),
+                Stage::Head(_) => {
+                    let goes_on = entry.drain_head(&mut self.means, slot);
+                    self.settle(index, goes_on);
                 }
-                Stage::Head(_) => self.settle(index, None),
                 Stage::Ending(_) => {}
             }
         }
