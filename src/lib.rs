@@ -57,7 +57,7 @@
 //! ```
 //!
 //! # Where to look
-//! - `server::Server`: connections, pages and event streams from event loops, one a core.
+//! - `server::Server`: connections, pages, long polls and streams from event loops, one a core.
 //! - [`connect`] and [`client::Connect`], [`accept`] and [`server::Accept`]: from an address or
 //!   a socket to a connection. [`server::Exchange`]: pages, events and WebSocket on one port.
 //! - [`WebSocket`]: send and receive; [`WebSocket::split`] for several threads.

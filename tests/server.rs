@@ -20,6 +20,8 @@ mod net;
 mod app;
 #[path = "server/backpressure.rs"]
 mod backpressure;
+#[path = "server/bodies.rs"]
+mod bodies;
 #[path = "server/books.rs"]
 mod books;
 #[path = "server/child.rs"]
@@ -38,6 +40,8 @@ mod descriptors;
 mod drain;
 #[path = "server/event_streams.rs"]
 mod event_streams;
+#[path = "server/held.rs"]
+mod held;
 #[path = "server/http.rs"]
 mod http;
 #[cfg(target_os = "linux")]
@@ -56,3 +60,5 @@ mod peers;
 mod rooms;
 #[path = "server/soak.rs"]
 mod soak;
+#[path = "server/streams.rs"]
+mod streams;

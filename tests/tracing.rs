@@ -111,12 +111,15 @@ fn openings_ends_answers_and_the_drain_are_told_and_no_secrets() {
 
     let told = TOLD.lock().unwrap();
     let expected = [
-        "DEBUG message=connection opened peer=1 path=\"/socket\"",
+        "DEBUG message=request peer=1 method=\"GET\" path=\"/socket\"",
+        "DEBUG message=connection opened peer=1",
         "DEBUG message=connection closed peer=1 code=1000 reason=Cleanly(Some(CloseFrame { code: CloseCode(1000), reason: \"\" }))",
-        "DEBUG message=connection opened peer=2 path=\"/socket\"",
+        "DEBUG message=request peer=2 method=\"GET\" path=\"/socket\"",
+        "DEBUG message=connection opened peer=2",
         "ERROR message=handler panicked peer=2 code=1011",
-        "DEBUG message=request answered method=\"GET\" path=\"/elsewhere\" status=404",
-        "DEBUG message=request answered method=\"\" path=\"\" status=400",
+        "DEBUG message=request peer=3 method=\"GET\" path=\"/elsewhere\"",
+        "DEBUG message=request answered peer=3 status=404",
+        "DEBUG message=request answered peer=4 status=400",
         "INFO message=draining connection_count=0 over=0ns",
     ];
     assert_eq!(told[..], expected);

@@ -1,11 +1,11 @@
-//! Bodies of responses, as they arrive: where one ends, and what of it is data.
+//! Bodies of requests and responses, as they arrive: where one ends, and what of it is data.
 
 use std::{error, fmt};
 
 use super::chunked::{ChunkedDecoder, split_data};
-use super::{Response, Version};
+use super::{Headers, Request, Response, Status, Version};
 
-/// Takes the data out of a response's body while its bytes arrive, and knows where it ends.
+/// Takes the data out of a body while its bytes arrive, and knows where it ends.
 ///
 /// Give it what comes behind the head, piece by piece, until [`is_complete`](Self::is_complete); call
 /// [`finish`](Self::finish) if the connection ends before that. It looks at each byte of the framing once,
@@ -34,7 +34,27 @@ use super::{Response, Version};
 #[derive(Debug, Clone)]
 pub struct BodyDecoder {
     framing: BodyFraming,
+    limit: Limit,
     failed: Option<BodyError>,
+}
+
+/// How much data there may be, and how much of that is still to come.
+#[derive(Debug, Clone, Copy)]
+struct Limit {
+    max: u64,
+    left: u64,
+}
+
+impl Limit {
+    const fn new(max: u64) -> Self {
+        Self { max, left: max }
+    }
+
+    fn take(&mut self, len: usize) -> Result<(), BodyError> {
+        let left = u64::try_from(len).ok().and_then(|len| self.left.checked_sub(len));
+        self.left = left.ok_or(BodyError::TooLong { max: self.max })?;
+        Ok(())
+    }
 }
 
 #[derive(Debug, Clone)]
@@ -45,7 +65,45 @@ enum BodyFraming {
 }
 
 impl BodyDecoder {
-    /// A decoder for the body behind this head, which answers a request other than HEAD and CONNECT.
+    /// A decoder for the body behind this head of a request, which may hold `max_len` bytes of data.
+    ///
+    /// A request that [has no body](Request::has_body) is complete at once.
+    ///
+    /// # Errors
+    /// - [`BodyError::TooLong`]: its Content-Length is past the limit; nothing need be read.
+    /// - [`BodyError::UnknownTransferEncoding`]: the body's end can't be known.
+    ///
+    /// ```
+    /// use talkback::http::{BodyDecoder, BodyError, HeadLimits, Request};
+    ///
+    /// let received = b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\n\r\nhello";
+    /// let (request, head_len) = Request::decode(received, HeadLimits::default())?.expect("a whole head");
+    /// assert_eq!(BodyDecoder::of_request(&request, 4).unwrap_err(), BodyError::TooLong { max: 4 });
+    /// let mut decoder = BodyDecoder::of_request(&request, 5)?;
+    /// assert_eq!(decoder.decode(&mut &received[head_len..])?, Some(&b"hello"[..]));
+    /// assert!(decoder.is_complete());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn of_request(request: &Request, max_len: u64) -> Result<Self, BodyError> {
+        let framing = if request.headers().contains("Transfer-Encoding") {
+            // "If a Transfer-Encoding header field is present in a request and the chunked transfer coding is
+            // not the final encoding, the message body length cannot be determined reliably; the server MUST
+            // respond with the 400 (Bad Request) status code and then close the connection."
+            // -- RFC 9112 §6.3
+            BodyFraming::chunked(request.headers())?
+        } else {
+            // "If this is a request message and none of the above are true, then the message body length is
+            // zero (no message body is present)." -- RFC 9112 §6.3
+            let left = request.content_length().unwrap_or_default();
+            if left > max_len {
+                return Err(BodyError::TooLong { max: max_len });
+            }
+            BodyFraming::Length { left }
+        };
+        Ok(Self { framing, limit: Limit::new(max_len), failed: None })
+    }
+
+    /// A decoder for the body behind this head, of whatever length, which answers a request other than HEAD and CONNECT.
     ///
     /// # Errors
     /// [`BodyError::UnknownTransferEncoding`]: the body's end can't be known.
@@ -55,18 +113,17 @@ impl BodyDecoder {
         } else if response.headers().contains("Transfer-Encoding") {
             // "A server or client that receives an HTTP/1.0 message containing a Transfer-Encoding header
             // field MUST treat the message as if the framing is faulty" -- RFC 9112 §6.1
-            let coding = response.headers().only("Transfer-Encoding").ok().flatten().unwrap_or_default();
-            if !coding.eq_ignore_ascii_case("chunked") || response.version() == Version::Http10 {
+            if response.version() == Version::Http10 {
                 return Err(BodyError::UnknownTransferEncoding);
             }
-            BodyFraming::Chunked(ChunkedDecoder::new())
+            BodyFraming::chunked(response.headers())?
         } else {
             match response.content_length() {
                 Some(left) => BodyFraming::Length { left },
                 None => BodyFraming::UntilClose,
             }
         };
-        Ok(Self { framing, failed: None })
+        Ok(Self { framing, limit: Limit::new(u64::MAX), failed: None })
     }
 
     /// Consumes bytes from the front of `input`, up to and with the next piece of data, which is never
@@ -82,17 +139,21 @@ impl BodyDecoder {
     /// - [`BodyError::InvalidChunkSize`], [`BodyError::InvalidChunkEnd`], [`BodyError::InvalidTrailer`]: not
     ///   the syntax of RFC 9112 §7.1.
     /// - [`BodyError::ChunkExtensionTooLong`], [`BodyError::TrailersTooLong`]: past a limit.
+    /// - [`BodyError::TooLong`]: more data than a request's may hold; of chunks, as soon as it is there.
     pub fn decode<'i>(&mut self, input: &mut &'i [u8]) -> Result<Option<&'i [u8]>, BodyError> {
         if let Some(error) = self.failed {
             return Err(error);
         }
-        match &mut self.framing {
-            BodyFraming::Chunked(decoder) => {
-                decoder.decode(input).inspect_err(|error| self.failed = Some(*error))
-            }
+        let data = match &mut self.framing {
+            BodyFraming::Chunked(decoder) => decoder.decode(input),
             BodyFraming::Length { left } => Ok(split_data(input, left)),
             BodyFraming::UntilClose => Ok(Some(std::mem::take(input)).filter(|data| !data.is_empty())),
-        }
+        };
+        let taken = data.and_then(|data| {
+            self.limit.take(data.map_or(0, <[u8]>::len))?;
+            Ok(data)
+        });
+        taken.inspect_err(|error| self.failed = Some(*error))
     }
 
     /// Whether the body has come to its end, before the connection has.
@@ -121,6 +182,17 @@ impl BodyDecoder {
             BodyFraming::Chunked(_) | BodyFraming::Length { .. } if self.is_complete() => Ok(()),
             BodyFraming::Chunked(_) | BodyFraming::Length { .. } => Err(BodyError::Incomplete),
         }
+    }
+}
+
+impl BodyFraming {
+    /// Chunks, where that is the one coding that the headers name.
+    fn chunked(headers: &Headers) -> Result<Self, BodyError> {
+        let coding = headers.only("Transfer-Encoding").ok().flatten().unwrap_or_default();
+        if !coding.eq_ignore_ascii_case("chunked") {
+            return Err(BodyError::UnknownTransferEncoding);
+        }
+        Ok(Self::Chunked(ChunkedDecoder::new()))
     }
 }
 
@@ -156,8 +228,30 @@ pub enum BodyError {
         /// The limit, in bytes.
         max: usize,
     },
+    /// The body holds more than `max` bytes of data.
+    TooLong {
+        /// The limit, in bytes.
+        max: u64,
+    },
     /// The connection ended before the body did.
     Incomplete,
+}
+
+impl BodyError {
+    /// The status to answer a request with, if this is wrong in its body: 400 or 413.
+    #[must_use]
+    pub const fn status(&self) -> Status {
+        match self {
+            Self::TooLong { .. } => Status::CONTENT_TOO_LARGE,
+            Self::UnknownTransferEncoding
+            | Self::InvalidChunkSize
+            | Self::ChunkExtensionTooLong { .. }
+            | Self::InvalidChunkEnd
+            | Self::InvalidTrailer
+            | Self::TrailersTooLong { .. }
+            | Self::Incomplete => Status::BAD_REQUEST,
+        }
+    }
 }
 
 impl fmt::Display for BodyError {
@@ -171,6 +265,7 @@ impl fmt::Display for BodyError {
             Self::InvalidChunkEnd => write!(formatter, "chunk without its end"),
             Self::InvalidTrailer => write!(formatter, "malformed trailer"),
             Self::TrailersTooLong { max } => write!(formatter, "trailers longer than {max} bytes"),
+            Self::TooLong { max } => write!(formatter, "body longer than {max} bytes"),
             Self::Incomplete => write!(formatter, "connection ended before the body did"),
         }
     }
@@ -232,6 +327,45 @@ mod tests {
             "HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked",
         ] {
             assert_eq!(decoder(head).unwrap_err(), BodyError::UnknownTransferEncoding, "{head}");
+        }
+    }
+
+    /// The data of a request's body, read in pieces of `size`, and whether it is complete.
+    fn read_request(lines: &str, body: &[u8], max: u64, size: usize) -> Result<(Vec<u8>, bool), BodyError> {
+        let head = format!("POST / HTTP/1.1\r\nHost: a\r\n{lines}\r\n\r\n");
+        let (request, _) = Request::decode(head.as_bytes(), HeadLimits::default()).unwrap().unwrap();
+        let mut decoder = BodyDecoder::of_request(&request, max)?;
+        let mut data = Vec::new();
+        for mut input in body.chunks(size) {
+            while let Some(piece) = decoder.decode(&mut input)? {
+                data.extend_from_slice(piece);
+            }
+        }
+        Ok((data, decoder.is_complete()))
+    }
+
+    #[test]
+    fn a_request_at_its_limit_passes_and_one_past_is_refused() {
+        let chunked = "Transfer-Encoding: chunked";
+        let too_long = Err(BodyError::TooLong { max: 4 });
+        for size in 1..10 {
+            let read = |lines, body: &str| read_request(lines, body.as_bytes(), 4, size);
+            assert_eq!(read("Content-Length: 4", "abcd"), Ok((b"abcd".to_vec(), true)));
+            assert_eq!(read("Content-Length: 5", ""), too_long, "from the head");
+            assert_eq!(read("Content-Length: 0", ""), Ok((Vec::new(), true)));
+            assert_eq!(read("X: y", "what follows"), Ok((Vec::new(), true)));
+            assert_eq!(read(chunked, "3\r\nabc\r\n1\r\nd\r\n0\r\n\r\n"), Ok((b"abcd".to_vec(), true)));
+            assert_eq!(read(chunked, "3\r\nabc\r\n2\r\nde"), too_long, "before its end");
+        }
+        assert_eq!(BodyError::TooLong { max: 4 }.status(), Status::CONTENT_TOO_LARGE);
+    }
+
+    #[test]
+    fn a_request_is_chunked_or_nothing() {
+        for coding in ["gzip", "gzip, chunked", "chunked, chunked", ",chunked", "identity", "chunked;a", ""] {
+            let lines = format!("Transfer-Encoding: {coding}");
+            let unknown = Err(BodyError::UnknownTransferEncoding);
+            assert_eq!(read_request(&lines, b"0\r\n\r\n", 4, 99), unknown, "{coding}");
         }
     }
 

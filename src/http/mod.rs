@@ -1,4 +1,4 @@
-//! HTTP/1.1: heads of requests and responses, and the bodies of responses.
+//! HTTP/1.1: requests and responses, their heads and their bodies.
 //!
 //! A server gives everything that it has read so far to a [`RequestDecoder`] after each read, and gets a
 //! [`Request`] as soon as the head is whole. A client does the same with a [`ResponseDecoder`]. Answers are
@@ -10,8 +10,8 @@
 //! head that never comes. A [`Request`] that exists is well-formed: one valid Host, a target of a known form,
 //! at most one way to tell where its body ends.
 //!
-//! What follows a response's head is taken apart by a [`BodyDecoder`]: chunks, a length, or all until the
-//! connection ends. The bodies of requests are not read here; [`Request::has_body`] says whether there is one.
+//! What follows a head is taken apart by a [`BodyDecoder`]: chunks, a length, or, of a response, all until the
+//! connection ends. [`Request::has_body`] says whether a request has one.
 //!
 //! ```
 //! use talkback::http::{HeadLimits, Request, RequestDecoder, Response, Status};

@@ -19,6 +19,8 @@ use std::fmt;
 pub struct Status(u16);
 
 impl Status {
+    /// 100: the body may come.
+    pub const CONTINUE: Self = Self(100);
     /// 101: the connection speaks WebSocket from here on.
     pub const SWITCHING_PROTOCOLS: Self = Self(101);
     /// 200
@@ -35,8 +37,12 @@ impl Status {
     pub const METHOD_NOT_ALLOWED: Self = Self(405);
     /// 408: the request did not arrive in time.
     pub const REQUEST_TIMEOUT: Self = Self(408);
+    /// 413: the body is longer than this server takes.
+    pub const CONTENT_TOO_LARGE: Self = Self(413);
     /// 414: the target is too long.
     pub const URI_TOO_LONG: Self = Self(414);
+    /// 417: the Expect header asks for what this server can't do.
+    pub const EXPECTATION_FAILED: Self = Self(417);
     /// 421: this server does not serve that Host.
     pub const MISDIRECTED_REQUEST: Self = Self(421);
     /// 426: to be sent with `Upgrade`.

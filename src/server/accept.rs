@@ -86,6 +86,10 @@ pub struct Accept {
     pub(super) config: Config,
     pub(super) head_limits: HeadLimits,
     pub(super) handshake_timeout: Option<Duration>,
+    #[cfg(feature = "server")]
+    pub(super) max_body_len: Option<usize>,
+    #[cfg(feature = "server")]
+    pub(super) body_timeout: Option<Duration>,
 }
 
 impl Default for Accept {
@@ -97,6 +101,10 @@ impl Default for Accept {
             config: Config::default().deflate(Some(Deflate::shared())),
             head_limits: HeadLimits::default(),
             handshake_timeout: Some(Duration::from_secs(10)),
+            #[cfg(feature = "server")]
+            max_body_len: Some(1024 * 1024),
+            #[cfg(feature = "server")]
+            body_timeout: Some(Duration::from_secs(30)),
         }
     }
 }
@@ -157,6 +165,24 @@ impl Accept {
     #[must_use]
     pub const fn handshake_timeout(mut self, timeout: Option<Duration>) -> Self {
         self.handshake_timeout = timeout;
+        self
+    }
+
+    /// Limits the body of a request, in bytes of data: what a connection of an event-driven server holds while
+    /// it reads one. A longer one is answered 413, from its Content-Length if it has one. Default 1 MiB.
+    #[cfg(feature = "server")]
+    #[must_use]
+    pub const fn max_body_len(mut self, len: Option<usize>) -> Self {
+        self.max_body_len = len;
+        self
+    }
+
+    /// Bounds the wait for the body of a request, in all, in an event-driven server; it is answered 408 then.
+    /// Default 30 s.
+    #[cfg(feature = "server")]
+    #[must_use]
+    pub const fn body_timeout(mut self, timeout: Option<Duration>) -> Self {
+        self.body_timeout = timeout;
         self
     }
 

@@ -13,7 +13,7 @@ use super::peer::{Mailbox, PeerState, Slot};
 use super::room::Room;
 use super::{Peer, PeerId, Snapshot, trace};
 use crate::frame::CloseFrame;
-use crate::http::{Request, Status};
+use crate::http::Status;
 use crate::protocol::{MessageRef, Outbound, Prepared, SendError};
 
 /// Payloads from here on are written from where they are, at once, and not copied to be written with others.
@@ -35,9 +35,9 @@ impl Hub {
     }
 
     /// A request was answered, and not upgraded.
-    pub(super) fn count_answer(&mut self, request: Option<&Request>, status: Status) {
+    pub(super) fn count_answer(&mut self, slot: Slot, status: Status) {
         *self.snapshot.answered.entry(status.code()).or_default() += 1;
-        trace::answered(request, status);
+        trace::answered(self.peer_id(slot), status);
     }
 
     /// Messages were not sent, for want of room: the handler is to be told when there is.

@@ -19,8 +19,10 @@ pub struct Snapshot {
     pub socket_count: u64,
     /// WebSocket connections open now.
     pub connection_count: u64,
-    /// Event streams open now.
-    pub event_stream_count: u64,
+    /// Streams open now, of events and of anything else.
+    pub stream_count: u64,
+    /// Requests that are held now.
+    pub held_count: u64,
     /// WebSocket connections opened so far.
     pub opened_count: u64,
     /// Messages received so far.
@@ -50,7 +52,8 @@ impl Snapshot {
         let Self {
             socket_count,
             connection_count,
-            event_stream_count,
+            stream_count,
+            held_count,
             opened_count,
             received_count,
             sent_count,
@@ -64,7 +67,8 @@ impl Snapshot {
         } = other;
         self.socket_count += socket_count;
         self.connection_count += connection_count;
-        self.event_stream_count += event_stream_count;
+        self.stream_count += stream_count;
+        self.held_count += held_count;
         self.opened_count += opened_count;
         self.received_count += received_count;
         self.sent_count += sent_count;

@@ -1,8 +1,8 @@
-//! One socket of a loop, and what has become of it: a request, a connection, a stream of events, an end.
+//! One socket of a loop, and what has become of it: requests, a connection, a stream, an end.
 //!
 //! ```text
 //! Head ──▶ Open ──▶ Ending ──▶ gone
-//!   ├────▶ Events ──▲
+//!   ├────▶ Stream ──▲
 //!   └───────────────┘   (refused, or answered and not kept alive)
 //! ```
 
@@ -14,11 +14,13 @@ use std::sync::atomic::Ordering;
 use mio::net::TcpStream;
 
 use super::Snapshot;
+use super::head::Head;
 use super::peer::PeerState;
+use super::streams::Stream;
 use super::timers::Tick;
 use super::turn::as_u64;
 use crate::handshake::DeflateParameters;
-use crate::http::{HttpError, Request, RequestDecoder};
+use crate::http::RequestDecoder;
 use crate::protocol::{Protocol, Role};
 
 /// How many pieces are given to one write at most.
@@ -54,50 +56,8 @@ pub(super) struct Ready {
 pub(super) enum Stage<S> {
     Head(Box<Head>),
     Open(Open<S>),
-    Events(Box<Events>),
+    Stream(Box<Stream>),
     Ending(Box<Ending>),
-}
-
-/// A request that is being read, and answers that are being written.
-#[derive(Debug)]
-pub(super) struct Head {
-    pub(super) decoder: RequestDecoder,
-    /// What has come of it, and behind it.
-    received: Vec<u8>,
-    /// How much of that belongs to requests before it.
-    consumed: usize,
-    pub(super) output: Unsent,
-}
-
-impl Head {
-    /// What has come of the request, and behind it.
-    pub(super) fn received(&self) -> &[u8] {
-        self.received.get(self.consumed..).unwrap_or_default()
-    }
-
-    /// The next request, if it is whole, and how long its head is.
-    pub(super) fn decode(&mut self) -> Result<Option<(Request, usize)>, HttpError> {
-        self.decoder.decode(self.received.get(self.consumed..).unwrap_or_default())
-    }
-
-    pub(super) fn receive(&mut self, bytes: &[u8]) {
-        if self.consumed == self.received.len() {
-            self.received.clear();
-        } else {
-            // Only what begins a request is ever left when more is read: it is short.
-            self.received.drain(..self.consumed);
-        }
-        self.consumed = 0;
-        self.received.extend_from_slice(bytes);
-    }
-
-    /// Goes on behind a request. Nothing is moved: many may have come in one piece.
-    pub(super) fn consume(&mut self, len: usize) {
-        self.consumed = self.consumed.saturating_add(len).min(self.received.len());
-        if self.consumed == self.received.len() {
-            (self.received, self.consumed) = (Vec::new(), 0);
-        }
-    }
 }
 
 /// An open connection.
@@ -130,15 +90,6 @@ pub(super) struct Link {
     pub(super) was_full: bool,
     /// Whether it was closed for that.
     pub(super) overflowed: bool,
-}
-
-/// An open stream of events.
-#[derive(Debug)]
-pub(super) struct Events {
-    pub(super) output: Unsent,
-    pub(super) peer: Arc<PeerState>,
-    /// When something was written last.
-    pub(super) written: Tick,
 }
 
 /// Last bytes, and then the end of TCP.
@@ -190,12 +141,7 @@ impl<S> Entry<S> {
             scheduled: Tick::NEVER,
             since: now,
             stalled: Tick::NEVER,
-            stage: Stage::Head(Box::new(Head {
-                decoder,
-                received: Vec::new(),
-                consumed: 0,
-                output: Unsent::default(),
-            })),
+            stage: Stage::Head(Box::new(Head::new(decoder))),
         }
     }
 
@@ -365,4 +311,17 @@ pub(super) fn write_pieces<'p>(
         count += 1;
     }
     write(stream, ready, slices.get(..count).unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What an idle connection costs beside its state: what else there is to know is in boxes.
+    #[test]
+    #[cfg(target_pointer_width = "64")]
+    fn an_entry_is_small() {
+        assert_eq!(size_of::<Entry<()>>(), 112);
+        assert_eq!(size_of::<Option<Entry<()>>>(), 112);
+    }
 }

@@ -10,12 +10,12 @@ use mio::{Events, Interest, Poll, Token};
 use super::connection::Hub;
 use super::entry::{Entry, Pool, Stage};
 use super::means::{Means, Timeouts};
-use super::peer::{Command, Mailbox, Slot, lock};
+use super::peer::{Command, Mailbox, PeerState, Slot, lock};
 use super::timers::{Clock, Tick, Wheel};
 use super::turn::as_u64;
 use super::{Accept, Handler, Overflow, Snapshot, trace};
 use crate::frame::{CloseCode, CloseFrame};
-use crate::http::RequestDecoder;
+use crate::http::{RequestDecoder, Response};
 
 pub(super) const WAKER: Token = Token(usize::MAX);
 const LISTENER: Token = Token(usize::MAX - 1);
@@ -266,9 +266,11 @@ impl<H: Handler> EventLoop<H> {
             Command::Close(slot, frame) => {
                 self.with_open(slot, |entry, means| entry.close(frame, means, slot))
             }
-            Command::Events(slot, block) => {
-                self.with_open(slot, |entry, means| entry.add_events(&block, means, slot))
+            Command::Chunk(slot, data) => {
+                self.with_open(slot, |entry, means| entry.add_chunk(&data, means, slot))
             }
+            Command::EndStream(slot) => self.with_open(slot, |entry, means| entry.end_stream(means, slot)),
+            Command::Respond(state, response) => self.respond_held(&state, response),
             Command::News(room) => self.fan_out(&room),
             Command::Drain(over) => {
                 self.listener = None;
@@ -276,6 +278,16 @@ impl<H: Handler> EventLoop<H> {
                 trace::draining(self.means.hub.snapshot.connection_count, over);
                 self.drain.get_or_insert(Drain { begun: now, over, told: 0, count });
             }
+        }
+    }
+
+    fn respond_held(&mut self, state: &Arc<PeerState>, response: Option<Box<Response>>) {
+        let (slot, mut goes_on) = (state.id.slot, None);
+        self.with_open(slot, |entry, means| {
+            goes_on = Some(entry.respond_held(state, response, means, slot));
+        });
+        if let Some(goes_on) = goes_on {
+            self.settle(slot.index, goes_on);
         }
     }
 
@@ -369,14 +381,11 @@ impl<H: Handler> EventLoop<H> {
                     let frame = CloseFrame::new(CloseCode::GOING_AWAY, "the server goes down");
                     entry.close(Some(frame), &mut self.means, slot);
                 }
-                Stage::Events(_) => entry.add_events(&[], &mut self.means, slot),
-                // An answer that is on its way arrives.
-                Stage::Head(head) if !head.output.is_empty() => {
-                    let output = std::mem::take(&mut head.output);
-                    entry.end(output, self.means.now);
-                    self.settle(index, Some(false));
+                Stage::Stream(_) => entry.end_stream(&mut self.means, slot),
+                Stage::Head(_) => {
+                    let goes_on = entry.drain_head(&mut self.means, slot);
+                    self.settle(index, goes_on);
                 }
-                Stage::Head(_) => self.settle(index, None),
                 Stage::Ending(_) => {}
             }
         }

@@ -1,15 +1,14 @@
 //! A stream of server-sent events, kept by a loop.
 
-use std::sync::Arc;
-use std::sync::atomic::Ordering;
-
-use super::PeerId;
-use super::peer::{Command, PeerState};
+use super::{PeerId, StreamPeer};
 use crate::protocol::SendError;
 use crate::sse::{Event, encode_comment, encode_retry};
 
 /// An open stream of events, to send to from any thread. Its loop keeps it alive with a comment
 /// every 15 s. When the last clone is dropped, the stream stays; [`close`](Self::close) it.
+///
+/// It comes with [`Answer::Events`](super::Answer::Events), or is made of the [`StreamPeer`] of a stream that
+/// began with [`StreamHead::events`](super::StreamHead::events) and headers besides.
 ///
 /// ```
 /// use talkback::server::EventPeer;
@@ -20,19 +19,25 @@ use crate::sse::{Event, encode_comment, encode_retry};
 /// }
 /// ```
 #[derive(Debug, Clone)]
-pub struct EventPeer(pub(super) Arc<PeerState>);
+pub struct EventPeer(StreamPeer);
+
+impl From<StreamPeer> for EventPeer {
+    fn from(peer: StreamPeer) -> Self {
+        Self(peer)
+    }
+}
 
 impl EventPeer {
     /// Which stream this is.
     #[must_use]
     pub fn id(&self) -> PeerId {
-        self.0.id
+        self.0.id()
     }
 
-    /// Whether the client is gone.
+    /// Whether the client is gone, or the stream was closed.
     #[must_use]
     pub fn is_closed(&self) -> bool {
-        self.0.closed.load(Ordering::Relaxed)
+        self.0.is_closed()
     }
 
     /// Sends an event.
@@ -62,15 +67,12 @@ impl EventPeer {
 
     /// Ends the stream cleanly, behind what was sent. An `EventSource` connects again.
     pub fn close(&self) {
-        self.0.mailbox.post(Command::Events(self.0.id.slot, Vec::new()));
+        self.0.close();
     }
 
     fn post(&self, encode: impl FnOnce(&mut Vec<u8>)) -> Result<(), SendError> {
-        let state = &*self.0;
         let mut block = Vec::new();
         encode(&mut block);
-        state.reserve(block.len())?;
-        state.mailbox.post(Command::Events(state.id.slot, block));
-        Ok(())
+        self.0.send(block)
     }
 }

@@ -89,7 +89,7 @@ impl<S: Stream> Exchange<S> {
     /// Those of the stream.
     pub fn respond(self, response: &Response) -> io::Result<()> {
         let mut bytes = Vec::new();
-        encode_answer(&self.request, response, false, &mut bytes);
+        encode_answer(self.request.method() == "HEAD", response, false, &mut bytes);
         write_and_end(self.stream, &bytes, &self.accept.config)
     }
 
@@ -151,7 +151,7 @@ impl<S: Stream> Exchange<S> {
 }
 
 /// Appends the answer to a request. To a HEAD, the body isn't sent.
-pub(super) fn encode_answer(request: &Request, response: &Response, keep_alive: bool, bytes: &mut Vec<u8>) {
+pub(super) fn encode_answer(is_head: bool, response: &Response, keep_alive: bool, bytes: &mut Vec<u8>) {
     let start = bytes.len();
     if keep_alive || response.headers().contains("Connection") {
         response.encode(bytes);
@@ -160,7 +160,7 @@ pub(super) fn encode_answer(request: &Request, response: &Response, keep_alive: 
         let response = response.clone().header("Connection", "close").unwrap_or_else(|_| response.clone());
         response.encode(bytes);
     }
-    if request.method() == "HEAD" && !response.status().is_bodiless() {
+    if is_head && !response.status().is_bodiless() {
         bytes.truncate(start.max(bytes.len() - response.content().len()));
     }
 }

@@ -30,8 +30,11 @@ impl<H: Handler> EventLoop<H> {
         let mut compressed: Option<(DeflateParameters, Batch)> = None;
         for (index, member) in &mut gathering.members {
             let Some(Some(entry)) = self.entries.get_mut(as_usize(*index)) else { continue };
-            if member.behind {
-                continue;
+            let slot = Slot { index: *index, generation: entry.generation };
+            let (was_behind, missed) = (member.behind, plain.oldest.saturating_sub(member.cursor));
+            if missed > 0 {
+                member.cursor = plain.oldest;
+                entry.miss(missed, member, &mut self.means, slot);
             }
             let batch = match entry.agreed() {
                 None => &plain,
@@ -42,8 +45,10 @@ impl<H: Handler> EventLoop<H> {
                     &compressed.insert(made).1
                 }
             };
-            entry.serve(batch, member, &mut self.means);
-            if member.behind {
+            if !member.behind {
+                entry.serve(batch, member, &mut self.means);
+            }
+            if member.behind && !was_behind {
                 gathering.behind_count += 1;
                 entry.list(&mut self.means, *index);
             }
@@ -65,14 +70,28 @@ impl<S: 'static> Entry<S> {
         let Self { stream, ready, stalled, stage: Stage::Open(open), .. } = self else { return };
         if open.is_closing() {
             member.cursor = batch.last();
-        } else if open.waiting_len() == 0 && member.cursor >= batch.after {
+        } else if open.waiting_len() == 0 {
             // An error comes again when it goes on.
             open.write_batch(stream, ready, batch, &mut member.cursor, means).unwrap_or_default();
         }
         if open.waiting_len() > 0 || member.cursor < batch.last() {
-            member.behind = true;
-            open.link.behind = true;
+            (member.behind, open.link.behind) = (true, true);
             *stalled = (*stalled).min(means.now);
+        }
+    }
+
+    /// Publications are kept no longer that it was to have: it is told so, or closed, before it gets the rest.
+    fn miss<H: Handler<State = S>>(
+        &mut self,
+        count: u64,
+        member: &mut Member,
+        means: &mut Means<H>,
+        slot: Slot,
+    ) {
+        let Stage::Open(open) = &mut self.stage else { return };
+        if !open.is_closing() {
+            open.overflow(means, slot, count);
+            (member.behind, open.link.behind) = (true, true);
         }
     }
 
@@ -88,6 +107,9 @@ impl<S: 'static> Entry<S> {
         };
         if !open.link.behind {
             return Ok(None);
+        }
+        if open.waiting_len() > 0 {
+            return Ok(Some(true)); // it was told that there is room again, and has answered
         }
         for number in open.link.rooms.clone() {
             if open.is_closing() {
@@ -121,7 +143,8 @@ impl<S: 'static> Entry<S> {
 }
 
 impl<S: 'static> Open<S> {
-    /// Writes what follows `cursor`, as much as the socket takes; the rest of a frame that was begun is queued.
+    /// Writes what follows `cursor`, as much as the socket takes, where nothing waits; the rest of a frame that was
+    /// begun is queued.
     fn write_batch<H: Handler<State = S>>(
         &mut self,
         stream: &TcpStream,

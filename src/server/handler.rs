@@ -2,11 +2,11 @@
 
 use std::io::ErrorKind;
 
-use super::{Connection, EventPeer};
+use super::{Connection, EventPeer, Held, Hold, StreamHead, StreamPeer};
 use crate::blocking::Wait;
 use crate::frame::CloseFrame;
 use crate::handshake::Upgrade;
-use crate::http::{Request, Response};
+use crate::http::{Request, Response, Status};
 use crate::protocol::{MessageRef, ProtocolError};
 
 /// An application of an event-driven server: see [`Server::run`](super::Server::run).
@@ -49,6 +49,50 @@ pub trait Handler: Clone + Send + 'static {
         Answer::Upgrade
     }
 
+    /// The body of a request has come, which [`Answer::Receive`] asked for: says what becomes of the request.
+    /// Called once, with the whole body; it may be empty. Default: an error, 500.
+    ///
+    /// ```
+    /// # use talkback::protocol::MessageRef;
+    /// # use talkback::server::{Connection, Handler};
+    /// use talkback::http::{Request, Response, Status};
+    /// use talkback::server::{Answer, Room};
+    ///
+    /// #[derive(Clone)]
+    /// struct Board(Room);
+    ///
+    /// impl Handler for Board {
+    /// #   type State = ();
+    /// #   fn on_open(&mut self, _: &mut Connection<'_>, _: &Request) {}
+    /// #   fn on_message(&mut self, _: &mut (), _: &mut Connection<'_>, _: MessageRef<'_>) {}
+    ///     fn on_request(&mut self, request: &Request) -> Answer {
+    ///         match (request.method(), request.path()) {
+    ///             ("POST", "/messages") => Answer::Receive,
+    ///             _ => Answer::Respond(Response::refusal(Status::NOT_FOUND, "there is nothing here")),
+    ///         }
+    ///     }
+    ///
+    ///     fn on_body(&mut self, _: &Request, body: &[u8]) -> Answer {
+    ///         let Ok(text) = str::from_utf8(body) else {
+    ///             return Answer::Respond(Response::refusal(Status::BAD_REQUEST, "this is not text"));
+    ///         };
+    ///         self.0.publish(text);
+    ///         Answer::Respond(Response::new(Status::NO_CONTENT))
+    ///     }
+    /// }
+    /// ```
+    fn on_body(&mut self, request: &Request, body: &[u8]) -> Answer {
+        let _ = (request, body);
+        let why = "the server has no use for the body that it asked for";
+        Answer::Respond(Response::refusal(Status::INTERNAL_SERVER_ERROR, why))
+    }
+
+    /// A request is held, which [`Answer::Hold`] was the answer to: keep it, and answer by it. Default: it is
+    /// dropped, and so is answered as the [`Hold`] says.
+    fn on_hold(&mut self, held: Held, request: &Request) {
+        let _ = (held, request);
+    }
+
     /// A request is about to be upgraded: chooses a subprotocol, adds headers, or refuses. Default:
     /// as [`Accept`](super::Accept) says.
     ///
@@ -85,6 +129,11 @@ pub trait Handler: Clone + Send + 'static {
     fn on_events(&mut self, peer: EventPeer, request: &Request) {
         let _ = (peer, request);
     }
+
+    /// A stream is open, which [`Answer::Stream`] was the answer to: keep the peer, and send by it.
+    fn on_stream(&mut self, peer: StreamPeer, request: &Request) {
+        let _ = (peer, request);
+    }
 }
 
 /// What becomes of a request.
@@ -98,6 +147,7 @@ pub trait Handler: Clone + Send + 'static {
 ///         ("GET", "/") => Answer::Respond(Response::new(Status::OK).body("hello")),
 ///         ("GET", "/socket") => Answer::Upgrade,
 ///         ("GET", "/events") => Answer::Events,
+///         ("POST", "/messages") => Answer::Receive,
 ///         _ => Answer::Respond(Response::refusal(Status::NOT_FOUND, "there is nothing here")),
 ///     }
 /// }
@@ -109,8 +159,20 @@ pub enum Answer {
     Upgrade,
     /// It gets this response, and may be followed by another request.
     Respond(Response),
-    /// It becomes a stream of server-sent events.
+    /// Its body is read, and given to [`Handler::on_body`]: at once if it has none. A client that waits to be
+    /// told so (`Expect: 100-continue`) is told. See [`Accept::max_body_len`](super::Accept::max_body_len) and
+    /// [`Accept::body_timeout`](super::Accept::body_timeout).
+    ///
+    /// With any other answer, a body that comes is not read, and the connection ends behind the answer.
+    /// From `on_body`, this one is an error: 500.
+    Receive,
+    /// It waits for its answer, which [`Handler::on_hold`] can give later, from any thread. A client that ends
+    /// its half of TCP has gone.
+    Hold(Hold),
+    /// It becomes a stream of server-sent events, which [`Handler::on_events`] gets. GET only.
     Events,
+    /// It becomes a stream that begins like this, which [`Handler::on_stream`] gets. Any method but HEAD.
+    Stream(StreamHead),
 }
 
 /// How a connection ended.

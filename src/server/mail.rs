@@ -1,12 +1,10 @@
-//! What comes for an entry from other threads, and streams of events, to which nothing else comes.
+//! What comes for a connection from other threads.
 
 use std::sync::atomic::Ordering;
 
-use super::entry::{Entry, Events, Open, Stage, read};
+use super::entry::{Entry, Open, Stage};
 use super::means::Means;
 use super::peer::{PeerState, Slot};
-use super::timers::Tick;
-use super::turn::{GoesOn, as_u64};
 use super::{Handler, Overflow};
 use crate::frame::{CloseCode, CloseFrame};
 use crate::protocol::{Message, Outbound, Prepared, SendError};
@@ -82,60 +80,6 @@ impl<S: 'static> Entry<S> {
             means.unflushed.push(index);
         }
     }
-
-    pub(super) fn turn_of_events<H: Handler<State = S>>(&mut self, means: &mut Means<H>) -> GoesOn {
-        let Self { stream, ready, stalled, stage: Stage::Events(events), .. } = self else {
-            return Some(false);
-        };
-        let mut gone = false;
-        // A client has nothing more to say; if it does, nobody listens.
-        if ready.read {
-            match read(stream, ready, &mut means.buffer) {
-                Ok(Some(0)) | Err(_) => gone = true,
-                Ok(len) => means.hub.snapshot.received_len += as_u64(len.unwrap_or_default()),
-            }
-        }
-        match events.output.write(stream, ready) {
-            Ok(0) => {}
-            Ok(len) => {
-                means.hub.snapshot.sent_len += as_u64(len);
-                *stalled = means.now;
-            }
-            Err(_) => gone = true,
-        }
-        events.peer.waiting_len.store(as_u64(events.output.len()), Ordering::Relaxed);
-        *stalled = if events.output.is_empty() { Tick::NEVER } else { (*stalled).min(means.now) };
-        if gone {
-            events.peer.closed.store(true, Ordering::Relaxed);
-            means.hub.snapshot.event_stream_count -= 1;
-            return None;
-        }
-        Some(ready.read)
-    }
-
-    /// Appends a block to a stream of events; an empty one ends it.
-    pub(super) fn add_events<H: Handler<State = S>>(
-        &mut self,
-        block: &[u8],
-        means: &mut Means<H>,
-        slot: Slot,
-    ) {
-        let Stage::Events(events) = &mut self.stage else { return };
-        add_chunk(block, events);
-        if !block.is_empty() {
-            // In this order, so that it is never counted nowhere.
-            events.peer.waiting_len.store(as_u64(events.output.len()), Ordering::Relaxed);
-            events.peer.mailed_len.fetch_sub(PeerState::cost(block.len()), Ordering::Relaxed);
-        }
-        events.written = means.now;
-        if block.is_empty() {
-            events.peer.closed.store(true, Ordering::Relaxed);
-            means.hub.snapshot.event_stream_count -= 1;
-            let output = std::mem::take(&mut events.output);
-            self.end(output, means.now);
-        }
-        self.list(means, slot.index);
-    }
 }
 
 impl<S: 'static> Open<S> {
@@ -149,12 +93,4 @@ impl<S: 'static> Open<S> {
             self.link.overflowed = true;
         }
     }
-}
-
-/// Appends a chunk (RFC 9112 §7.1); an empty one is the last.
-pub(super) fn add_chunk(block: &[u8], events: &mut Events) {
-    let bytes = &mut events.output.bytes;
-    bytes.extend_from_slice(format!("{:x}\r\n", block.len()).as_bytes());
-    bytes.extend_from_slice(block);
-    bytes.extend_from_slice(b"\r\n");
 }

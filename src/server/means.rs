@@ -1,14 +1,9 @@
 //! What a loop lends to the entry whose turn it is.
 
-use std::time::Duration;
-
 use super::connection::Hub;
 use super::entry::Pool;
 use super::timers::{Tick, Ticks};
 use super::{Accept, Handler, Overflow};
-
-/// How long an event stream is silent before a comment is sent.
-const EVENTS_KEEP_ALIVE: Duration = Duration::from_secs(15);
 
 /// What a loop lends to the entry whose turn it is.
 pub(super) struct Means<H: Handler> {
@@ -34,7 +29,7 @@ pub(super) struct Timeouts {
     pub(super) write: Ticks,
     pub(super) close: Ticks,
     pub(super) linger: Ticks,
-    pub(super) events: Ticks,
+    pub(super) body: Ticks,
 }
 
 impl Timeouts {
@@ -47,7 +42,7 @@ impl Timeouts {
             write: Ticks::of(config.write_timeout),
             close: Ticks::of(config.close_timeout),
             linger: Ticks::of(config.linger_timeout),
-            events: Ticks::of(Some(EVENTS_KEEP_ALIVE)),
+            body: Ticks::of(accept.body_timeout),
         }
     }
 }

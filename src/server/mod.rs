@@ -1,10 +1,12 @@
-//! Servers: from a port to connections, pages and streams of events.
+//! Servers: from a port to connections, pages and streams.
 //!
 //! - One thread a connection, blocking calls: [`accept`] for WebSocket alone, [`Exchange`] for
 //!   several things on one port.
 //! - One loop a core, for many thousands of connections: `Server`, with a `Handler`; behind the feature `server`.
 
 mod accept;
+#[cfg(feature = "server")]
+mod bodies;
 #[cfg(feature = "server")]
 mod connection;
 #[cfg(feature = "server")]
@@ -23,6 +25,10 @@ mod fan_out;
 #[cfg(feature = "server")]
 mod handler;
 #[cfg(feature = "server")]
+mod head;
+#[cfg(feature = "server")]
+mod held;
+#[cfg(feature = "server")]
 mod mail;
 #[cfg(feature = "server")]
 mod means;
@@ -36,6 +42,10 @@ mod requests;
 mod room;
 #[cfg(feature = "server")]
 mod serve;
+#[cfg(feature = "server")]
+mod stream_peer;
+#[cfg(feature = "server")]
+mod streams;
 #[cfg(feature = "server")]
 mod timers;
 #[cfg(feature = "server")]
@@ -56,8 +66,12 @@ pub use exchange::Exchange;
 #[cfg(feature = "server")]
 pub use handler::{Answer, Closed, Handler};
 #[cfg(feature = "server")]
+pub use held::{Held, Hold};
+#[cfg(feature = "server")]
 pub use peer::{Peer, PeerId};
 #[cfg(feature = "server")]
 pub use room::Room;
 #[cfg(feature = "server")]
 pub use serve::{Overflow, Server, ServerHandle};
+#[cfg(feature = "server")]
+pub use stream_peer::{StreamHead, StreamPeer};

@@ -10,6 +10,7 @@ use super::Snapshot;
 use super::room::Room;
 use super::turn::as_u64;
 use crate::frame::CloseFrame;
+use crate::http::Response;
 use crate::protocol::{Message, Prepared, SendError};
 
 /// Which connection of a server, for as long as the server runs: no other ever has the same.
@@ -59,6 +60,7 @@ pub(super) struct Slot {
 #[derive(Debug, Clone)]
 pub struct Peer(pub(super) Arc<PeerState>);
 
+/// What the threads outside share with the loop: of a connection, of a stream, of a request that is held.
 #[derive(Debug)]
 pub(super) struct PeerState {
     pub(super) id: PeerId,
@@ -157,8 +159,11 @@ pub(super) enum Command {
     Close(Slot, Option<CloseFrame>),
     /// Something was published in a room.
     News(Room),
-    /// A block of an event stream; an empty one ends it.
-    Events(Slot, Vec<u8>),
+    /// Data of a stream.
+    Chunk(Slot, Vec<u8>),
+    EndStream(Slot),
+    /// The answer to a request that is held; without one, it gets what was agreed on.
+    Respond(Arc<PeerState>, Option<Box<Response>>),
     /// Close all, spread over this time, then end.
     Drain(Duration),
 }

@@ -1,19 +1,43 @@
-//! From a request to its answer, to a connection, or to a stream of events.
+//! From a request to its answer, to a connection, or to a stream.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
 
+use super::bodies::can_be_met;
 use super::connection::Connection;
-use super::entry::{Entry, Events, Link, Open, Stage, read};
+use super::entry::{Entry, Link, Open, Stage, read};
 use super::exchange::encode_answer;
+use super::head::Awaits;
 use super::means::Means;
 use super::peer::Slot;
 use super::timers::Tick;
 use super::turn::{GoesOn, as_u64, forget_link};
-use super::{Answer, EventPeer, Handler, trace};
+use super::{Answer, EventPeer, Handler, StreamHead, trace};
 use crate::handshake::HandshakeError;
 use crate::http::{Headers, Request, Response, Status};
-use crate::sse::RESPONSE_HEADERS;
+
+/// What of a request its answer depends on.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Asked {
+    /// The answer has no body.
+    pub(super) is_head: bool,
+    /// Nothing follows: the client says so, or what follows is a body that nobody reads.
+    pub(super) is_last: bool,
+}
+
+impl Asked {
+    fn by(request: &Request, has_unread_body: bool) -> Self {
+        Self { is_head: is_head(request), is_last: has_unread_body || is_last(request.headers()) }
+    }
+}
+
+/// "the server MUST NOT send content in the response" -- RFC 9110 §9.3.2
+pub(super) fn is_head(request: &Request) -> bool {
+    request.method() == "HEAD"
+}
+
+fn is_last(headers: &Headers) -> bool {
+    headers.has_token("Connection", "close")
+}
 
 impl<S: 'static> Entry<S> {
     pub(super) fn turn_of_head<H: Handler<State = S>>(&mut self, means: &mut Means<H>, slot: Slot) -> GoesOn {
@@ -29,7 +53,49 @@ impl<S: 'static> Entry<S> {
         if !head.output.is_empty() {
             return Some(false); // first the answers to what came before
         }
-        let mut decoded = head.decode();
+        match &head.awaits {
+            Awaits::Request => self.read_request(means, slot),
+            Awaits::Body(_) => self.read_body(means, slot),
+            Awaits::Answer(_) => self.watch_held(means, slot),
+        }
+    }
+
+    /// What it waits for has not come in time, or its answer was not taken.
+    pub(super) fn expire_head<H: Handler<State = S>>(&mut self, means: &mut Means<H>, slot: Slot) -> GoesOn {
+        let Stage::Head(head) = &mut self.stage else { return None };
+        let is_head = match &head.awaits {
+            _ if !head.output.is_empty() => return None,
+            Awaits::Answer(_) => return self.respond_otherwise(false, means, slot),
+            Awaits::Request if head.received().is_empty() => return None, // nobody has asked anything
+            Awaits::Request => false,
+            Awaits::Body(body) => is_head(&body.request),
+        };
+        let why = "the request was not complete in time";
+        self.respond_last(is_head, &Response::refusal(Status::REQUEST_TIMEOUT, why), means, slot)
+    }
+
+    /// The server goes down: ends it, but an answer that is on its way, or is owed, arrives.
+    pub(super) fn drain_head<H: Handler<State = S>>(&mut self, means: &mut Means<H>, slot: Slot) -> GoesOn {
+        let Stage::Head(head) = &mut self.stage else { return Some(false) };
+        match &head.awaits {
+            Awaits::Request if head.output.is_empty() => None,
+            Awaits::Request => {
+                let output = std::mem::take(&mut head.output);
+                self.end(output, means.now);
+                Some(false)
+            }
+            Awaits::Answer(_) => self.respond_otherwise(true, means, slot),
+            Awaits::Body(body) => {
+                let is_head = is_head(&body.request);
+                let why = "the server goes down";
+                self.respond_last(is_head, &Response::refusal(Status::SERVICE_UNAVAILABLE, why), means, slot)
+            }
+        }
+    }
+
+    fn read_request<H: Handler<State = S>>(&mut self, means: &mut Means<H>, slot: Slot) -> GoesOn {
+        let Self { stream, ready, stage: Stage::Head(head), .. } = self else { return Some(false) };
+        let mut decoded = head.next_request();
         if ready.read && matches!(decoded, Ok(None)) {
             let len = match read(stream, ready, &mut means.buffer) {
                 Ok(Some(0)) | Err(_) => return None,
@@ -37,62 +103,85 @@ impl<S: 'static> Entry<S> {
             };
             means.hub.snapshot.received_len += as_u64(len);
             head.receive(means.buffer.get(..len).unwrap_or_default());
-            decoded = head.decode();
+            decoded = head.next_request();
         }
         match decoded {
             Ok(None) => Some(ready.read),
-            Ok(Some((request, head_len))) => {
-                head.consume(head_len);
-                self.answer(&request, means, slot)
-            }
-            Err(error) => self.respond_last(None, &HandshakeError::from(error).response(), means, slot),
+            Ok(Some(request)) => self.answer(request, means, slot),
+            Err(error) => self.respond_last(false, &HandshakeError::from(error).response(), means, slot),
         }
     }
 
     fn answer<H: Handler<State = S>>(
         &mut self,
-        request: &Request,
+        request: Request,
         means: &mut Means<H>,
         slot: Slot,
     ) -> GoesOn {
-        if let Err(error) = means.accept.policy.check_host(request) {
-            return self.respond_last(Some(request), &error.response(), means, slot);
+        trace::asked(means.hub.peer_id(slot), &request);
+        let is_head = is_head(&request);
+        if let Err(error) = means.accept.policy.check_host(&request) {
+            return self.respond_last(is_head, &error.response(), means, slot);
+        }
+        if !can_be_met(&request) {
+            let why = "nothing but 100-continue can be expected here";
+            return self.respond_last(
+                is_head,
+                &Response::refusal(Status::EXPECTATION_FAILED, why),
+                means,
+                slot,
+            );
         }
         let Means { handler, .. } = means;
-        match catch_unwind(AssertUnwindSafe(|| handler.on_request(request))) {
-            Ok(Answer::Upgrade) => self.upgrade(request, means, slot),
-            Ok(Answer::Events) if request.method() != "GET" => {
-                self.respond_last(Some(request), &HandshakeError::NotGet.response(), means, slot)
+        match catch_unwind(AssertUnwindSafe(|| handler.on_request(&request))) {
+            Ok(Answer::Receive) => self.ask_for_body(request, means, slot),
+            answer => self.carry_out(&request, answer.ok(), request.has_body(), means, slot),
+        }
+    }
+
+    /// Does what the handler has said; `None`: it has panicked.
+    pub(super) fn carry_out<H: Handler<State = S>>(
+        &mut self,
+        request: &Request,
+        answer: Option<Answer>,
+        has_unread_body: bool,
+        means: &mut Means<H>,
+        slot: Slot,
+    ) -> GoesOn {
+        let asked = Asked::by(request, has_unread_body);
+        match answer {
+            Some(Answer::Upgrade) => self.upgrade(request, asked, means, slot),
+            Some(Answer::Respond(response)) => self.respond(asked, &response, means, slot),
+            Some(Answer::Hold(hold)) => self.hold(request, asked, hold, means, slot),
+            Some(Answer::Events) if request.method() == "GET" => {
+                self.open_stream(StreamHead::events(), means, slot, |handler, peer| {
+                    handler.on_events(EventPeer::from(peer), request);
+                })
             }
-            Ok(Answer::Events) => self.open_events(request, means, slot),
-            Ok(Answer::Respond(response)) => self.respond(request, &response, means, slot),
-            Err(_) => {
-                let why = "the server has failed on this request";
-                self.respond_last(
-                    Some(request),
-                    &Response::refusal(Status::INTERNAL_SERVER_ERROR, why),
-                    means,
-                    slot,
-                )
+            Some(Answer::Stream(head)) if !asked.is_head => {
+                self.open_stream(head, means, slot, |handler, peer| handler.on_stream(peer, request))
             }
+            Some(Answer::Events | Answer::Stream(_)) => {
+                self.respond_last(asked.is_head, &HandshakeError::NotGet.response(), means, slot)
+            }
+            Some(Answer::Receive) | None => self.fail(asked.is_head, means, slot),
         }
     }
 
     /// Answers, and goes on with the next request if both want to.
-    fn respond<H: Handler<State = S>>(
+    pub(super) fn respond<H: Handler<State = S>>(
         &mut self,
-        request: &Request,
+        asked: Asked,
         response: &Response,
         means: &mut Means<H>,
         slot: Slot,
     ) -> GoesOn {
-        let closes = |headers: &Headers| headers.has_token("Connection", "close");
-        if closes(request.headers()) || closes(response.headers()) || request.has_body() {
-            return self.respond_last(Some(request), response, means, slot);
+        if asked.is_last || is_last(response.headers()) {
+            return self.respond_last(asked.is_head, response, means, slot);
         }
         let Stage::Head(head) = &mut self.stage else { return Some(false) };
-        means.hub.count_answer(Some(request), response.status());
-        encode_answer(request, response, true, &mut head.output.bytes);
+        means.hub.count_answer(slot, response.status());
+        encode_answer(asked.is_head, response, true, &mut head.output.bytes);
         self.since = means.now;
         match head.output.write(&self.stream, &mut self.ready) {
             Ok(len) => means.hub.snapshot.sent_len += as_u64(len),
@@ -105,46 +194,47 @@ impl<S: 'static> Entry<S> {
     /// Answers a request, or what is none, and ends it.
     pub(super) fn respond_last<H: Handler<State = S>>(
         &mut self,
-        request: Option<&Request>,
+        is_head: bool,
         response: &Response,
         means: &mut Means<H>,
         slot: Slot,
     ) -> GoesOn {
-        means.hub.count_answer(request, response.status());
+        means.hub.count_answer(slot, response.status());
         let Stage::Head(head) = &mut self.stage else { return None };
         let mut output = std::mem::take(&mut head.output);
-        match request {
-            Some(request) => encode_answer(request, response, false, &mut output.bytes),
-            None => response.encode(&mut output.bytes),
-        }
+        encode_answer(is_head, response, false, &mut output.bytes);
         self.end(output, means.now);
         self.turn(means, slot)
+    }
+
+    /// The handler has panicked, or asked for what can't be.
+    pub(super) fn fail<H: Handler<State = S>>(
+        &mut self,
+        is_head: bool,
+        means: &mut Means<H>,
+        slot: Slot,
+    ) -> GoesOn {
+        let why = "the server has failed on this request";
+        self.respond_last(is_head, &Response::refusal(Status::INTERNAL_SERVER_ERROR, why), means, slot)
     }
 
     fn upgrade<H: Handler<State = S>>(
         &mut self,
         request: &Request,
+        asked: Asked,
         means: &mut Means<H>,
         slot: Slot,
     ) -> GoesOn {
         let mut upgrade = match means.accept.upgrade(request) {
             Ok(upgrade) => upgrade,
-            Err(error) => return self.respond_last(Some(request), &error.response(), means, slot),
+            Err(error) => return self.respond_last(asked.is_head, &error.response(), means, slot),
         };
         let Means { handler, .. } = means;
         let chosen = catch_unwind(AssertUnwindSafe(|| handler.on_upgrade(request, &mut upgrade)));
         match chosen {
             Ok(Ok(())) => {}
-            Ok(Err(response)) => return self.respond_last(Some(request), &response, means, slot),
-            Err(_) => {
-                let why = "the server has failed on this request";
-                return self.respond_last(
-                    Some(request),
-                    &Response::refusal(Status::INTERNAL_SERVER_ERROR, why),
-                    means,
-                    slot,
-                );
-            }
+            Ok(Err(response)) => return self.respond_last(asked.is_head, &response, means, slot),
+            Err(_) => return self.fail(asked.is_head, means, slot),
         }
         let agreed = means.accept.agree_on_deflate(&mut upgrade);
         let mut response = Vec::new();
@@ -161,20 +251,14 @@ impl<S: 'static> Entry<S> {
         }));
         let Ok(state) = opened else {
             forget_link(&link, hub, slot);
-            let why = "the server has failed on this request";
-            return self.respond_last(
-                Some(request),
-                &Response::refusal(Status::INTERNAL_SERVER_ERROR, why),
-                means,
-                slot,
-            );
+            return self.fail(asked.is_head, means, slot);
         };
         let Stage::Head(head) = &self.stage else { return None };
         protocol.receive(head.received());
         let kept_input = !head.received().is_empty();
         hub.snapshot.opened_count += 1;
         hub.snapshot.connection_count += 1;
-        trace::opened(hub.peer_id(slot), request);
+        trace::opened(hub.peer_id(slot));
         self.since = means.now;
         self.stage = Stage::Open(Open {
             state,
@@ -187,30 +271,5 @@ impl<S: 'static> Entry<S> {
             counted_len: 0,
         });
         self.turn_of_open(means, slot)
-    }
-
-    fn open_events<H: Handler<State = S>>(
-        &mut self,
-        request: &Request,
-        means: &mut Means<H>,
-        slot: Slot,
-    ) -> GoesOn {
-        let Stage::Head(head) = &mut self.stage else { return Some(false) };
-        let response = RESPONSE_HEADERS.iter().chain(&[("Connection", "close")]).fold(
-            Response::new(Status::OK),
-            // They are constants, and valid: it can't fail.
-            |response, (name, value)| response.clone().header(name, value).unwrap_or(response),
-        );
-        let mut output = std::mem::take(&mut head.output);
-        response.encode_chunked_head(&mut output.bytes);
-        let peer = means.hub.peer_state(slot);
-        means.hub.snapshot.event_stream_count += 1;
-        self.since = means.now;
-        self.stage = Stage::Events(Box::new(Events { output, peer: Arc::clone(&peer), written: means.now }));
-        let Means { handler, .. } = means;
-        if catch_unwind(AssertUnwindSafe(|| handler.on_events(EventPeer(peer), request))).is_err() {
-            self.add_events(&[], means, slot);
-        }
-        self.turn_of_events(means)
     }
 }

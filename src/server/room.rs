@@ -186,14 +186,15 @@ impl Log {
     }
 
     fn batch(&self, after: u64, agreed: Option<&DeflateParameters>, max_len: usize) -> Batch {
-        let after = after.clamp(self.before_kept(), self.last);
-        let skipped = usize::try_from(after - self.before_kept()).unwrap_or(usize::MAX);
+        let oldest = self.before_kept();
+        let after = after.clamp(oldest, self.last);
+        let skipped = usize::try_from(after - oldest).unwrap_or(usize::MAX);
         let mut frames = self.kept.iter().skip(skipped).map(|prepared| prepared.frame_for(agreed));
         let (Some(first), second) = (frames.next(), frames.next()) else {
-            return Batch { after, ..Batch::default() };
+            return Batch { after, oldest, ..Batch::default() };
         };
         let Some(second) = second else {
-            return Batch { after, bytes: first.clone(), ends: vec![first.len()] };
+            return Batch { after, oldest, bytes: first.clone(), ends: vec![first.len()] };
         };
         let (mut bytes, mut ends) = (Vec::new(), Vec::new());
         for frame in [first, second].into_iter().chain(frames) {
@@ -203,7 +204,7 @@ impl Log {
             bytes.extend_from_slice(frame);
             ends.push(bytes.len());
         }
-        Batch { after, bytes: bytes.into(), ends }
+        Batch { after, oldest, bytes: bytes.into(), ends }
     }
 }
 
@@ -216,6 +217,8 @@ fn cost(prepared: &Prepared) -> usize {
 pub(super) struct Batch {
     /// The number of the publication before the first.
     pub(super) after: u64,
+    /// The number of the publication before the first that was kept then.
+    pub(super) oldest: u64,
     pub(super) bytes: Bytes,
     /// Where each frame ends.
     ends: Vec<usize>,
@@ -298,12 +301,17 @@ mod tests {
         assert_eq!((room.add_loop(&one), room.add_loop(&other)), (1, 1));
         room.publish("a");
         room.publish("b");
+        let kept = |room: &Room| {
+            let log = lock(&room.0.log);
+            (log.kept.len(), log.kept_len)
+        };
+        let cost = PUBLICATION_LEN + 1;
         room.note_done(&one, 3);
-        assert_eq!(lock(&room.0.log).kept.len(), 2);
+        assert_eq!(kept(&room), (2, 2 * cost));
         room.note_done(&other, 2);
-        assert_eq!(lock(&room.0.log).kept.len(), 1);
+        assert_eq!(kept(&room), (1, cost));
         room.remove_loop(&other);
-        assert_eq!((lock(&room.0.log).kept.len(), lock(&room.0.log).kept_len), (0, 0));
+        assert_eq!(kept(&room), (0, 0));
         let mut commands = Vec::new();
         one.take(&mut commands);
         assert!(matches!(commands[..], [Command::News(_)]), "told once until it has looked");

@@ -215,7 +215,8 @@ impl fmt::Debug for ServerHandle {
 impl ServerHandle {
     /// Ends the server gently: it takes nobody any more, closes its connections with 1001, one after
     /// the other over this time, so that they don't all come back at once, waits for their answers within
-    /// `Config::close_timeout`, and lets [`Server::run`] return. Streams of events end cleanly.
+    /// `Config::close_timeout`, and lets [`Server::run`] return. Streams end cleanly; requests that are held get
+    /// what their [`Hold`](super::Hold) says, and those whose body is not whole yet get 503.
     pub fn drain(&self, over: Duration) {
         let mut loops = lock(&self.control.loops);
         loops.drain.get_or_insert(over);

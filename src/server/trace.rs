@@ -8,10 +8,10 @@ use std::time::Duration;
 use super::{Closed, PeerId};
 use crate::http::{Request, Status};
 
-/// A WebSocket connection is open. The query isn't told: it may hold what is nobody's business.
-pub(super) fn opened(peer: PeerId, request: &Request) {
+/// A WebSocket connection is open.
+pub(super) fn opened(peer: PeerId) {
     #[cfg(feature = "tracing")]
-    tracing::debug!(target: "talkback", %peer, path = request.path(), "connection opened");
+    tracing::debug!(target: "talkback", %peer, "connection opened");
 }
 
 pub(super) fn closed(peer: PeerId, closed: &Closed) {
@@ -29,13 +29,16 @@ pub(super) fn closed(peer: PeerId, closed: &Closed) {
     }
 }
 
-/// A request was answered, and not upgraded. `None`: it was no request that could be read.
-pub(super) fn answered(request: Option<&Request>, status: Status) {
+/// A request came. The query isn't told: it may hold what is nobody's business.
+pub(super) fn asked(peer: PeerId, request: &Request) {
     #[cfg(feature = "tracing")]
-    {
-        let (method, path) = request.map_or(("", ""), |request| (request.method(), request.path()));
-        tracing::debug!(target: "talkback", method, path, status = status.code(), "request answered");
-    }
+    tracing::debug!(target: "talkback", %peer, method = request.method(), path = request.path(), "request");
+}
+
+/// A request was answered, and not upgraded.
+pub(super) fn answered(peer: PeerId, status: Status) {
+    #[cfg(feature = "tracing")]
+    tracing::debug!(target: "talkback", %peer, status = status.code(), "request answered");
 }
 
 /// A message was dropped: too much waits for its receiver. Told once, until he has taken all.

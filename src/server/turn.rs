@@ -8,16 +8,14 @@ use mio::net::TcpStream;
 
 use super::connection::{Connection, Hub};
 use super::entry::{Entry, Link, Open, Ready, Stage, Unsent, read, write_pieces};
-use super::mail::add_chunk;
+use super::head::Awaits;
 use super::means::{Means, Timeouts};
 use super::peer::Slot;
 use super::timers::Tick;
 use super::{Closed, Handler, trace};
 use crate::blocking::Wait;
 use crate::frame::{CloseCode, CloseFrame};
-use crate::http::{Response, Status};
 use crate::protocol::{Event, MessageRef, Protocol, ProtocolError};
-use crate::sse::KEEP_ALIVE;
 
 /// Whether an entry goes on at once; `None`: it is gone.
 pub(super) type GoesOn = Option<bool>;
@@ -27,7 +25,7 @@ impl<S: 'static> Entry<S> {
         match &mut self.stage {
             Stage::Head(_) => self.turn_of_head(means, slot),
             Stage::Open(_) => self.turn_of_open(means, slot),
-            Stage::Events(_) => self.turn_of_events(means),
+            Stage::Stream(_) => self.turn_of_stream(means),
             Stage::Ending(_) => {
                 let ended = self.finish(&mut means.buffer, means.now, &mut means.hub.snapshot);
                 (!ended).then_some(self.ready.read)
@@ -40,10 +38,14 @@ impl<S: 'static> Entry<S> {
         let written = self.stalled.after(timeouts.write);
         match &self.stage {
             Stage::Head(head) if !head.output.is_empty() => self.since.after(timeouts.write),
-            Stage::Head(_) => self.since.after(timeouts.handshake),
+            Stage::Head(head) => match &head.awaits {
+                Awaits::Request => self.since.after(timeouts.handshake),
+                Awaits::Body(body) => body.until,
+                Awaits::Answer(holding) => holding.until,
+            },
             Stage::Ending(ending) if !ending.shut => self.since.after(timeouts.write),
             Stage::Ending(_) => self.since.after(timeouts.linger),
-            Stage::Events(events) => written.min(events.written.after(timeouts.events)),
+            Stage::Stream(stream) => written.min(stream.due()),
             Stage::Open(open) if open.close_sent != Tick::NEVER => open.close_sent.after(timeouts.close),
             Stage::Open(open) => {
                 let ping = if open.pinged { Tick::NEVER } else { self.since.after(timeouts.ping) };
@@ -58,23 +60,8 @@ impl<S: 'static> Entry<S> {
         let stalled = self.stalled.after(timeouts.write) <= now;
         match &mut self.stage {
             Stage::Ending(_) => None,
-            Stage::Head(head) => {
-                if head.received().is_empty() || !head.output.is_empty() {
-                    return None; // nobody has asked anything, or takes the answer
-                }
-                let why = "the request was not complete in time";
-                self.respond_last(None, &Response::refusal(Status::REQUEST_TIMEOUT, why), means, slot)
-            }
-            Stage::Events(events) => {
-                if stalled {
-                    events.peer.closed.store(true, Ordering::Relaxed);
-                    means.hub.snapshot.event_stream_count -= 1;
-                    return None;
-                }
-                add_chunk(KEEP_ALIVE, events);
-                events.written = now;
-                self.turn_of_events(means)
-            }
+            Stage::Head(_) => self.expire_head(means, slot),
+            Stage::Stream(_) => self.expire_stream(means),
             Stage::Open(open) => {
                 let closed = if open.close_sent != Tick::NEVER {
                     Closed::Timeout(Wait::Close)

@@ -10,7 +10,8 @@ use talkback::handshake::Upgrade;
 use talkback::http::{Request, Response, Status};
 use talkback::protocol::{Deflate, MessageRef, SendError};
 use talkback::server::{
-    Answer, Closed, Connection, EventPeer, Handler, Peer, PeerId, Room, Server, ServerHandle,
+    Answer, Closed, Connection, EventPeer, Handler, Held, Hold, Peer, PeerId, Room, Server, ServerHandle,
+    StreamHead, StreamPeer,
 };
 use talkback::{Accept, CloseCode, CloseFrame, Config};
 
@@ -31,12 +32,17 @@ pub(crate) enum Call {
     Drained(PeerId),
     Close(PeerId, Closed),
     Events(PeerId),
+    Stream(PeerId),
+    /// A body, or how long it is.
+    Body(String),
+    Hold(PeerId),
 }
 
 impl Call {
     fn id(&self) -> Option<PeerId> {
         match self {
-            Self::Request(_) | Self::Upgrade(_) | Self::Events(_) => None,
+            Self::Request(_) | Self::Upgrade(_) | Self::Body(_) => None,
+            Self::Events(_) | Self::Stream(_) | Self::Hold(_) => None,
             Self::Open(id)
             | Self::Message(id, _)
             | Self::Full(id)
@@ -53,6 +59,8 @@ pub(crate) struct App {
     calls: Arc<Mutex<Vec<Call>>>,
     peers: Arc<Mutex<Vec<Peer>>>,
     event_peers: Arc<Mutex<Vec<EventPeer>>>,
+    stream_peers: Arc<Mutex<Vec<StreamPeer>>>,
+    held: Arc<Mutex<Vec<Held>>>,
     room: Option<Room>,
     /// Whether messages are not noted.
     quiet: bool,
@@ -99,6 +107,28 @@ impl App {
     }
 }
 
+/// Nothing is 204, after the time that the query tells.
+fn hold(request: &Request) -> Answer {
+    let nothing = Response::new(Status::NO_CONTENT).header("X-Held", "yes").unwrap();
+    let wait = request.query_value("wait").and_then(|wait| wait.parse().ok());
+    let hold = Hold::new(nothing);
+    Answer::Hold(if let Some(wait) = wait { hold.timeout(millis(wait)) } else { hold })
+}
+
+fn stream(request: &Request) -> Answer {
+    if request.query() == Some("events") {
+        let head = StreamHead::events().header("Access-Control-Allow-Origin", "*").unwrap();
+        return Answer::Stream(head);
+    }
+    let head = StreamHead::new("application/x-ndjson").unwrap();
+    let interval = request.query_value("alive").and_then(|alive| alive.parse().ok());
+    Answer::Stream(if let Some(interval) = interval {
+        head.keep_alive(b"\n", millis(interval))
+    } else {
+        head
+    })
+}
+
 /// Panics, without a line on standard error.
 fn fail() -> ! {
     resume_unwind(Box::new("as told"))
@@ -126,9 +156,43 @@ impl Handler for App {
             }
             "/panic" => fail(),
             "/events" => Answer::Events,
+            "/receive" => Answer::Receive,
+            "/hold" => hold(request),
+            "/lines" => stream(request),
             "/chat" | "/refused" | "/panic-on-upgrade" => Answer::Upgrade,
             _ => Answer::Respond(Response::refusal(Status::NOT_FOUND, "there is nothing here")),
         }
+    }
+
+    fn on_body(&mut self, request: &Request, body: &[u8]) -> Answer {
+        let text = String::from_utf8(body.to_vec()).unwrap();
+        self.note(Call::Body(if text.len() < 40 { text } else { text.len().to_string() }));
+        match request.query() {
+            Some("panic") => fail(),
+            Some("again") => Answer::Receive,
+            Some("upgrade") => Answer::Upgrade,
+            Some("hold") => hold(request),
+            Some("lines") => stream(request),
+            _ => Answer::Respond(Response::new(Status::OK).body(body)),
+        }
+    }
+
+    fn on_hold(&mut self, held: Held, request: &Request) {
+        self.note(Call::Hold(held.id()));
+        match request.query() {
+            Some("panic") => fail(),
+            Some("drop") => drop(held),
+            Some("at-once") => held.respond(Response::new(Status::OK).body("at once")),
+            _ => self.held.lock().unwrap().push(held),
+        }
+    }
+
+    fn on_stream(&mut self, peer: StreamPeer, request: &Request) {
+        self.note(Call::Stream(peer.id()));
+        if request.query() == Some("panic") {
+            fail();
+        }
+        self.stream_peers.lock().unwrap().push(peer);
     }
 
     fn on_upgrade(&mut self, request: &Request, upgrade: &mut Upgrade) -> Result<(), Response> {
@@ -267,6 +331,17 @@ impl Running {
         self.app.event_peers.lock().unwrap().remove(0)
     }
 
+    pub(crate) fn stream_peer(&self) -> StreamPeer {
+        wait_until(|| !self.app.stream_peers.lock().unwrap().is_empty());
+        self.app.stream_peers.lock().unwrap().remove(0)
+    }
+
+    /// The first that is held and was not taken yet.
+    pub(crate) fn held(&self) -> Held {
+        wait_until(|| !self.app.held.lock().unwrap().is_empty());
+        self.app.held.lock().unwrap().remove(0)
+    }
+
     /// How all connections ended so far.
     pub(crate) fn ends(&self) -> Vec<Closed> {
         ends(&self.calls())
@@ -292,7 +367,8 @@ impl Running {
     pub(crate) fn ended(self) -> Vec<Call> {
         self.task.end().unwrap();
         let snapshot = self.handle.snapshot();
-        assert_eq!((snapshot.connection_count, snapshot.event_stream_count), (0, 0), "{snapshot:?}");
+        assert_eq!((snapshot.connection_count, snapshot.stream_count), (0, 0), "{snapshot:?}");
+        assert_eq!(snapshot.held_count, 0, "{snapshot:?}");
         assert_eq!((snapshot.socket_count, snapshot.waiting_len), (0, 0), "{snapshot:?}");
         assert_eq!(snapshot.closed.values().sum::<u64>(), snapshot.opened_count, "{snapshot:?}");
         let calls = self.app.calls.lock().unwrap().clone();

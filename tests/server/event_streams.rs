@@ -33,7 +33,7 @@ fn open_events(server: &Running) -> TcpStream {
 
 /// Reads a chunk; empty, if it is the last.
 #[track_caller]
-fn read_chunk(stream: &mut impl Read) -> String {
+pub(crate) fn read_chunk(stream: &mut impl Read) -> String {
     let mut line = Vec::new();
     while !line.ends_with(b"\r\n") {
         let mut byte = [0];
@@ -112,11 +112,11 @@ fn a_client_that_is_gone_is_noticed() {
     let server = serve();
     let stream = open_events(&server);
     let peer = server.event_peer();
-    wait_until(|| server.handle.snapshot().event_stream_count == 1);
+    wait_until(|| server.handle.snapshot().stream_count == 1);
     drop(stream);
     wait_until(|| peer.is_closed());
     assert_eq!(peer.send(&Event::new("late")), Err(SendError::Closing));
-    wait_until(|| server.handle.snapshot().event_stream_count == 0);
+    wait_until(|| server.handle.snapshot().stream_count == 0);
     // By a reset.
     let stream = open_events(&server);
     let peer = server.event_peer();

@@ -9,17 +9,17 @@ use talkback::handshake::Origins;
 use crate::app::*;
 use crate::net::*;
 
-fn get(target: &str) -> String {
+pub(crate) fn get(target: &str) -> String {
     ask_for("GET", target, "")
 }
 
-fn ask_for(method: &str, target: &str, lines: &str) -> String {
+pub(crate) fn ask_for(method: &str, target: &str, lines: &str) -> String {
     format!("{method} {target} HTTP/1.1\r\nHost: localhost\r\n{lines}\r\n")
 }
 
 /// Reads a response whose length its head tells: its status, its head, its body.
 #[track_caller]
-fn read_response(stream: &mut impl Read) -> (u16, String, Vec<u8>) {
+pub(crate) fn read_response(stream: &mut impl Read) -> (u16, String, Vec<u8>) {
     let head = read_head(stream);
     let status = head[9..12].parse().unwrap();
     let len = header(&head, "Content-Length").map_or(0, |len| len.parse().unwrap());
@@ -30,7 +30,7 @@ fn read_response(stream: &mut impl Read) -> (u16, String, Vec<u8>) {
 
 /// The status and body of the one answer, behind which TCP ends.
 #[track_caller]
-fn last_answer(stream: &mut TcpStream) -> (u16, String) {
+pub(crate) fn last_answer(stream: &mut TcpStream) -> (u16, String) {
     let bytes = read_to_end(stream);
     let mut input = &bytes[..];
     let (status, head, body) = read_response(&mut input);

@@ -180,7 +180,7 @@ fn publish_until(room: &Room, done: impl Fn() -> bool) -> usize {
 
 #[test]
 fn what_overflows_is_dropped_and_counted() {
-    let room = Room::new();
+    let room = Room::with_max_kept_len(200_000);
     let server = overflowing(Overflow::Drop, &room);
     let mut slow = server.open("/chat?join");
     let count = publish_until(&room, || server.handle.snapshot().dropped_count > 0);
@@ -209,7 +209,7 @@ fn what_overflows_is_dropped_and_counted() {
 #[test]
 fn who_overflows_is_closed_with_1013_if_so_wanted() {
     for by_room in [true, false] {
-        let room = Room::new();
+        let room = Room::with_max_kept_len(200_000);
         let server = overflowing(Overflow::Close, &room);
         let mut other = server.open("/chat");
         let mut slow = server.open("/chat?join");

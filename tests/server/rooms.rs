@@ -4,8 +4,9 @@ use std::io::Write;
 use std::thread;
 
 use talkback::Prepared;
-use talkback::protocol::Deflate;
-use talkback::server::Room;
+use talkback::http::Request;
+use talkback::protocol::{Deflate, MessageRef};
+use talkback::server::{Connection, Handler, Room, Server};
 
 use crate::app::*;
 use crate::net::*;
@@ -190,4 +191,64 @@ fn members_come_and_go_while_others_publish() {
     close(publisher.end());
     wait_until(|| server.ends().len() == 21);
     server.end();
+}
+
+/// Puts everybody into two rooms.
+#[derive(Clone)]
+struct InBoth([Room; 2]);
+
+impl Handler for InBoth {
+    type State = ();
+
+    fn on_open(&mut self, connection: &mut Connection<'_>, _: &Request) {
+        assert!(self.0.iter().all(|room| connection.join(room)));
+    }
+
+    fn on_message(&mut self, (): &mut (), connection: &mut Connection<'_>, message: MessageRef<'_>) {
+        connection.send(message).unwrap();
+    }
+}
+
+#[test]
+fn who_is_slow_gets_all_of_each_room_when_he_reads_on() {
+    const COUNT: usize = 800;
+    let rooms = [(); 2].map(|()| Room::with_max_kept_len(100 << 20));
+    let server = Server::bind("127.0.0.1:0").unwrap().loop_count(1).accept(accept(config()));
+    let (address, handle) = (server.local_addr().unwrap().to_string(), server.handle());
+    let handler = InBoth(rooms.clone());
+    let run = start(move || server.run(handler));
+    let url = format!("ws://{address}/");
+    let mut fast = talkback::connect(&url).unwrap();
+    let mut slow: Vec<_> = (0..2).map(|_| talkback::connect(&url).unwrap()).collect();
+    // Half of them go out compressed, to whom agreed; none fits into what the system takes for one who doesn't read.
+    let payload = |n: usize| format!("{n} ").repeat(10_000);
+    for n in 0..COUNT {
+        rooms[n % 2].publish_prepared(&match n % 4 {
+            0 | 1 => Prepared::new(&payload(n)),
+            _ => Prepared::compressed(&payload(n), &Deflate::shared()),
+        });
+        assert!(fast.recv().unwrap().is_some_and(|message| message.as_text() == Some(&payload(n))));
+    }
+    for ws in &mut slow {
+        ws.send("still there").unwrap();
+        let (mut next, mut answered) = ([0, 1], false);
+        while next != [COUNT, COUNT + 1] || !answered {
+            let message = ws.recv().unwrap().unwrap();
+            let text = message.as_text().unwrap();
+            match text.split_once(' ').map(|(first, _)| first.parse::<usize>()) {
+                Some(Ok(n)) => {
+                    assert!(n == next[n % 2] && *text == payload(n), "{n} {next:?}");
+                    next[n % 2] += 2;
+                }
+                _ => answered = text == "still there",
+            }
+        }
+    }
+    for mut ws in slow.into_iter().chain([fast]) {
+        ws.close(None).unwrap();
+        assert_eq!(ws.recv().unwrap(), None);
+    }
+    handle.drain(millis(0));
+    run.end().unwrap();
+    assert_eq!((handle.snapshot().sent_count, handle.snapshot().dropped_count), (3 * COUNT as u64 + 2, 0));
 }
