@@ -3,9 +3,9 @@
 use std::io::{self, IoSlice};
 use std::sync::Arc;
 
-use super::connection::Hub;
 use mio::net::TcpStream;
 
+use super::connection::Hub;
 use super::entry::{Entry, Open, Ready, Stage, write};
 use super::event_loop::{EventLoop, as_usize};
 use super::means::Means;
@@ -48,8 +48,8 @@ impl<H: Handler> EventLoop<H> {
             if !member.behind {
                 entry.serve(batch, member, &mut self.means);
             }
-            if member.behind && !was_behind {
-                gathering.behind_count += 1;
+            gathering.behind_count += usize::from(member.behind && !was_behind);
+            if member.behind && (!was_behind || missed > 0) {
                 entry.list(&mut self.means, *index);
             }
         }
@@ -129,6 +129,7 @@ impl<S: 'static> Entry<S> {
                 (*since, *stalled, open.pinged) = (means.now, means.now, false);
             }
             if open.waiting_len() > 0 || cursor < batch.last() {
+                *stalled = (*stalled).min(means.now);
                 return Ok(Some(false));
             }
             if before < batch.last() {

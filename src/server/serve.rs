@@ -11,8 +11,8 @@ use super::event_loop::{EventLoop, Setup, WAKER};
 use super::peer::{Command, Mailbox, lock};
 use super::{Accept, Handler, Snapshot};
 
-/// What happens to a connection for which more waits than `Config::max_output_len`, when another
-/// thread or a room sends it a message.
+/// What happens to a connection for which more waits than `Config::max_output_len`, when another thread sends
+/// it a message; and to one that is further behind in a room than the room keeps publications.
 ///
 /// ```
 /// use talkback::server::{Overflow, Server};
