@@ -20,15 +20,16 @@ impl Tick {
     }
 }
 
-/// A timeout in ticks, at least one.
+/// A timeout in ticks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Ticks(u32);
 
 impl Ticks {
-    /// Rounded up, so that nobody is given up too early; `None` is never.
+    /// Rounded up, and one more for the tick that has begun already, so that nobody is given up too early; `None`
+    /// is never.
     pub(super) fn of(timeout: Option<Duration>) -> Self {
-        let ticks = timeout.map_or(u128::MAX, |timeout| timeout.as_nanos().div_ceil(TICK.as_nanos()));
-        Self(u32::try_from(ticks).unwrap_or(u32::MAX).max(1))
+        let ticks = timeout.map_or(u128::MAX, |timeout| timeout.as_nanos().div_ceil(TICK.as_nanos()) + 1);
+        Self(u32::try_from(ticks).unwrap_or(u32::MAX))
     }
 }
 
@@ -166,8 +167,16 @@ mod tests {
     #[test]
     fn timeouts_are_rounded_up() {
         assert_eq!(Ticks::of(Some(Duration::ZERO)), Ticks(1));
-        assert_eq!(Ticks::of(Some(TICK)), Ticks(1));
-        assert_eq!(Ticks::of(Some(TICK + Duration::from_nanos(1))), Ticks(2));
+        assert_eq!(Ticks::of(Some(TICK)), Ticks(2));
+        assert_eq!(Ticks::of(Some(TICK + Duration::from_nanos(1))), Ticks(3));
+        let clock = Clock::new(Instant::now());
+        for begun in [0, 1, 49, 50, 51, 99].map(|count| clock.start + Duration::from_millis(count)) {
+            for timeout in [0, 1, 50, 51, 1000].map(Duration::from_millis) {
+                let due = clock.tick(begun).after(Ticks::of(Some(timeout)));
+                let waited = clock.until(due, begun);
+                assert!(waited >= timeout && waited <= timeout + 2 * TICK, "{timeout:?} {waited:?}");
+            }
+        }
         assert_eq!(Tick(7).after(Ticks::of(None)), Tick::NEVER);
         assert_eq!(Tick(7).after(Ticks::of(Some(Duration::MAX))), Tick::NEVER);
     }
