@@ -2,7 +2,7 @@
 
 use std::net::TcpStream;
 use std::ops::Range;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::EventSourceError;
 use crate::blocking::{HeadError, deadline, read_before};
@@ -23,8 +23,9 @@ pub(super) struct EventBody {
     data: Range<usize>,
     /// Of `received`: what the decoder has not consumed.
     rest: Range<usize>,
-    /// Whether any data came.
-    has_begun: bool,
+    begun: Instant,
+    /// Whether an event came.
+    has_events: bool,
 }
 
 impl EventBody {
@@ -40,12 +41,22 @@ impl EventBody {
         }
         let decoder = BodyDecoder::of_response(&response)?;
         let rest = 0..received.len();
-        Ok(Self { stream, decoder, idle_timeout, received, data: 0..0, rest, has_begun: false })
+        Ok(Self {
+            stream,
+            decoder,
+            idle_timeout,
+            received,
+            data: 0..0,
+            rest,
+            begun: Instant::now(),
+            has_events: false,
+        })
     }
 
-    /// Whether the server has sent anything, if only a comment.
-    pub(super) const fn has_begun(&self) -> bool {
-        self.has_begun
+    /// Whether it brought an event, or has been there for so long. A few bytes alone don't count: a server
+    /// could send them and end the stream, over and over.
+    pub(super) fn has_lived(&self, min_life: Duration) -> bool {
+        self.has_events || self.begun.elapsed() >= min_life
     }
 
     /// Reads until `parser` has found an event. Each wait is as long as the idle timeout at most.
@@ -55,6 +66,7 @@ impl EventBody {
             let found = parser.find_event(&mut data)?;
             self.data.start = self.data.end.saturating_sub(data.len());
             if found {
+                self.has_events = true;
                 return Ok(());
             }
             while !self.decode()? {
@@ -69,7 +81,6 @@ impl EventBody {
         let data_len = self.decoder.decode(&mut input)?.map_or(0, <[u8]>::len);
         self.rest.start = self.rest.end.saturating_sub(input.len());
         self.data = self.rest.start.saturating_sub(data_len)..self.rest.start;
-        self.has_begun |= data_len > 0;
         Ok(data_len > 0)
     }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::event_body::EventBody;
 use super::fetch::Fetch;
-use super::retry::wait;
+use super::retry::{min_life, wait};
 use super::{Closer, EventSourceError, Subscribe};
 use crate::entropy::Entropy;
 use crate::sse::{Parser, ServerEvent};
@@ -49,7 +49,7 @@ pub struct EventSource {
     closer: Closer,
     /// The stream that is open; `None` between two.
     body: Option<EventBody>,
-    /// How many attempts in a row brought nothing.
+    /// How many attempts in a row failed: they brought no event, and no stream that lived.
     failed_count: u32,
     /// Whether the next attempt is to be waited for: all but the first.
     is_again: bool,
@@ -153,21 +153,26 @@ impl EventSource {
         Ok(())
     }
 
+    /// What the server asked for, or else the caller.
+    fn reconnection_time(&self) -> Duration {
+        self.parser.retry().unwrap_or(self.fetch.subscribe().reconnection_time)
+    }
+
     fn wait_time(&self) -> Duration {
         let subscribe = self.fetch.subscribe();
-        let reconnection_time = self.parser.retry().unwrap_or(subscribe.reconnection_time);
         let random = Entropy::from_system().word();
-        wait(reconnection_time, self.failed_count, subscribe.max_reconnection_time, random)
+        wait(self.reconnection_time(), self.failed_count, subscribe.max_reconnection_time, random)
     }
 
     /// Lets go of the stream, if there is one, and settles whether there will be another.
     fn lose(&mut self, error: EventSourceError) {
-        let has_begun = self.body.take().is_some_and(|body| body.has_begun());
+        let min_life = min_life(self.reconnection_time(), self.fetch.subscribe().max_reconnection_time);
+        let has_lived = self.body.take().is_some_and(|body| body.has_lived(min_life));
         self.closer.unwatch();
         if self.closer.is_closed() {
             return;
         }
-        self.failed_count = if has_begun { 0 } else { self.failed_count.saturating_add(1) };
+        self.failed_count = if has_lived { 0 } else { self.failed_count.saturating_add(1) };
         let max = self.fetch.subscribe().max_attempt_count;
         let failure = if !error.is_network_error() {
             error

@@ -125,8 +125,9 @@ impl Subscribe {
     /// Sets how long to wait at least before connecting again, as long as the server has not said it by
     /// `retry`. Default 3 s.
     ///
-    /// What is waited in fact is drawn at random: up to twice that after a stream that brought something.
-    /// With each attempt in a row that failed, what may be waited beyond it doubles.
+    /// What is waited in fact is drawn at random: up to twice that after a stream that brought an event or
+    /// lived for this time. With each attempt in a row that failed, what may be waited beyond it doubles. Less
+    /// than 100 ms, of the server also, counts as 100 ms.
     ///
     /// WHATWG HTML §9.2.3
     #[must_use]
@@ -136,14 +137,18 @@ impl Subscribe {
     }
 
     /// Bounds each wait before connecting again, also one that the server asked for. Default 60 s.
+    ///
+    /// Where the reconnection time is more than half of it, what is waited is drawn between half of it and the
+    /// whole, so that not all clients come back at once. Less than 100 ms is taken at its word: it is for tests,
+    /// and for servers of one's own.
     #[must_use]
     pub const fn max_reconnection_time(mut self, time: Duration) -> Self {
         self.max_reconnection_time = time;
         self
     }
 
-    /// Sets how many attempts in a row may fail, until `recv` gives up; one has failed that brought not a
-    /// byte of a stream. Some(0): it never connects again. Default `None`: it never gives up, as browsers.
+    /// Sets how many attempts in a row may fail, until `recv` gives up; one has failed that brought no
+    /// event, and no stream that lived for the reconnection time (100 ms at least). Some(0): it never connects again. Default `None`: it never gives up, as browsers.
     #[must_use]
     pub const fn max_attempt_count(mut self, count: Option<u32>) -> Self {
         self.max_attempt_count = count;

@@ -107,11 +107,14 @@ fn attempts_in_a_row_are_counted_and_bounded() {
         panic!("{:?}", outcome.error)
     };
     assert!(matches!(*last, EventSourceError::Disconnected));
-    // One byte of a stream, and the count begins anew.
-    let answers = vec![hang_up(), silent(), events(":"), silent(), hang_up(), hang_up()];
+    // An event, and the count begins anew; what is no event doesn't help.
+    let no_event = || events("id: 1\n:\nretry: 0\n");
+    let answers = vec![hang_up(), silent(), events("data\n\n"), silent(), no_event(), no_event()];
     let outcome = outcome_with(answers, three);
-    assert!(matches!(outcome.error, Some(EventSourceError::TooManyAttempts { count: 3, .. })));
-    assert_eq!(outcome.requests.len(), 6);
+    let Some(EventSourceError::TooManyAttempts { count: 3, last }) = outcome.error else {
+        panic!("{:?}", outcome.error)
+    };
+    assert!(matches!(*last, EventSourceError::Disconnected), "no fourth is made: {last:?}");
 }
 
 #[test]
@@ -125,6 +128,29 @@ fn without_attempts_the_end_of_the_stream_is_the_end() {
         assert!(std::error::Error::source(&error).is_some());
     }
     server.end();
+}
+
+#[test]
+fn a_stream_that_lives_for_a_while_is_no_failure() {
+    // Comments, for longer than 100 ms.
+    let quiet = || Answer::Pieces([vec![head("")], vec![b":\n".to_vec(); 100]].concat());
+    let outcome = outcome_with(vec![quiet(), quiet(), quiet(), no_content()], |subscribe| {
+        subscribe.max_attempt_count(Some(1))
+    });
+    assert!(outcome.error.is_none(), "{:?}", outcome.error);
+}
+
+#[test]
+fn a_server_cannot_have_its_clients_connect_without_a_pause() {
+    const COUNT: u32 = 4;
+    for stream in ["retry: 0\n:\n\n", "retry: 0\ndata\n\n"] {
+        let mut answers: Vec<_> = (0..COUNT).map(|_| events(stream)).collect();
+        answers.push(no_content());
+        let begun = Instant::now();
+        let outcome = outcome_with(answers, |subscribe| subscribe.max_reconnection_time(millis(1000)));
+        assert!(outcome.error.is_none());
+        assert!(begun.elapsed() >= COUNT * millis(100), "{stream:?}: {:?}", begun.elapsed());
+    }
 }
 
 #[test]
