@@ -61,7 +61,8 @@ impl Subscribe {
 
     /// Adds a header to each request, such as Authorization or Cookie.
     ///
-    /// A redirect to another host or port doesn't get it. Accept, Accept-Encoding, Cache-Control, Connection,
+    /// A redirect to another host or port doesn't get it, nor does what follows on that, not even if it leads
+    /// back. The Last-Event-ID does travel along: whoever has the stream needs it. Accept, Accept-Encoding, Cache-Control, Connection,
     /// Content-Length, Expect, Host, Last-Event-ID, TE, Transfer-Encoding and Upgrade are reserved.
     #[must_use]
     pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
