@@ -81,6 +81,8 @@ impl Fetch {
                 (Status::NO_CONTENT, _) => return Ok(None),
                 (_, Some(location)) => {
                     url = resolve(&url, location).map_err(EventSourceError::Redirect)?;
+                    // Its other handle would keep TCP open until the next is there.
+                    closer.unwatch();
                 }
                 // "if res's status is not 200 [...] then fail the connection" -- WHATWG HTML §9.2.3
                 (_, None) => {
