@@ -167,7 +167,9 @@ impl EventSource {
     /// Lets go of the stream, if there is one, and settles whether there will be another.
     fn lose(&mut self, error: EventSourceError) {
         let min_life = min_life(self.reconnection_time(), self.fetch.subscribe().max_reconnection_time);
-        let has_lived = self.body.take().is_some_and(|body| body.has_lived(min_life));
+        // A stream that was there but quiet is as good as one that lived for long.
+        let is_quiet = matches!(error, EventSourceError::IdleTimeout);
+        let has_lived = self.body.take().is_some_and(|body| is_quiet || body.has_lived(min_life));
         self.closer.unwatch();
         if self.closer.is_closed() {
             return;

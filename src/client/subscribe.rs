@@ -149,7 +149,8 @@ impl Subscribe {
     }
 
     /// Sets how many attempts in a row may fail, until `recv` gives up; one has failed that brought no
-    /// event, and no stream that lived for the reconnection time (100 ms at least). Some(0): it never connects again. Default `None`: it never gives up, as browsers.
+    /// event, and no stream that lived for the reconnection time (100 ms at least) or for the idle
+    /// timeout. Some(0): it never connects again. Default `None`: it never gives up, as browsers.
     #[must_use]
     pub const fn max_attempt_count(mut self, count: Option<u32>) -> Self {
         self.max_attempt_count = count;
