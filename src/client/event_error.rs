@@ -59,7 +59,7 @@ pub enum EventSourceError {
         /// The limit.
         max: u32,
     },
-    /// A line or an event is too long.
+    /// A line, an event or an id is too long.
     Parse(ParseError),
     /// `count` attempts in a row failed, as many as
     /// [`Subscribe::max_attempt_count`](super::Subscribe::max_attempt_count) allows.

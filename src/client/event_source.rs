@@ -16,8 +16,9 @@ use crate::sse::{Parser, ServerEvent};
 /// nothing. What was unfinished is dropped. Each attempt begins at the address that was given, also after a
 /// redirect.
 ///
-/// Holds a socket, and a second handle of it for the [`Closer`]; 8 KiB of input; and the line and the event
-/// under way, 1 MiB each at most by default. Dropping it ends TCP.
+/// Holds a socket, and a second handle of it for the [`Closer`]; 8 KiB of input; and what [`Parser`] says: by
+/// default 1 MiB at most for each of the line under way, the event's data and its name (3 MiB where that is
+/// not UTF-8), and 4 KiB for each of two ids; up to twice that as buffers grow. Dropping it ends TCP.
 ///
 /// WHATWG HTML §9.2.3
 ///

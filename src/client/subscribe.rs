@@ -7,6 +7,9 @@ use super::{EventSource, EventSourceError};
 use crate::http::HeadLimits;
 use crate::sse::Parser;
 
+/// Heads of requests are bounded to 8 KiB by many a server.
+const DEFAULT_MAX_ID_LEN: usize = 4 * 1024;
+
 /// What to ask for when subscribing to events, how long to wait, and how to go on when a stream ends.
 ///
 /// ```no_run
@@ -47,7 +50,7 @@ impl Subscribe {
         Self {
             url: url.into(),
             headers: Vec::new(),
-            parser: Parser::new(),
+            parser: Parser::new().max_id_len(DEFAULT_MAX_ID_LEN),
             head_limits: HeadLimits::default(),
             connect_timeout: Some(Duration::from_secs(10)),
             response_timeout: Some(Duration::from_secs(10)),
@@ -89,6 +92,14 @@ impl Subscribe {
     #[must_use]
     pub fn max_event_len(mut self, len: usize) -> Self {
         self.parser = self.parser.max_event_len(len);
+        self
+    }
+
+    /// Sets the longest id to accept from the server, in bytes: see [`Parser::max_id_len`]. Default 4 KiB here:
+    /// each attempt sends it back.
+    #[must_use]
+    pub fn max_id_len(mut self, len: usize) -> Self {
+        self.parser = self.parser.max_id_len(len);
         self
     }
 
