@@ -28,22 +28,17 @@ const RESERVED: [&str; 11] = [
 pub(super) struct Fetch {
     subscribe: Subscribe,
     url: Url,
-    /// Those of the caller.
-    headers: Headers,
 }
 
 impl Fetch {
     pub(super) fn new(subscribe: Subscribe) -> Result<Self, EventSourceError> {
         let url = Url::parse_http(&subscribe.url).map_err(EventSourceError::Url)?;
-        let mut headers = Headers::new();
-        for (name, value) in &subscribe.headers {
-            if RESERVED.iter().any(|reserved| reserved.eq_ignore_ascii_case(name)) {
-                return Err(EventSourceError::ReservedHeader);
-            }
-            headers.append(name, value)?;
+        let is_reserved = |name: &str| RESERVED.iter().any(|reserved| reserved.eq_ignore_ascii_case(name));
+        if subscribe.headers.iter().any(|(name, _)| is_reserved(name)) {
+            return Err(EventSourceError::ReservedHeader);
         }
-        let fetch = Self { subscribe, url, headers };
-        // An id that can't be sent is refused before anything else is.
+        let fetch = Self { subscribe, url };
+        // A header or an id that can't be sent is refused before anything is.
         fetch.request(&fetch.url, true, fetch.subscribe.parser.last_event_id())?;
         Ok(fetch)
     }
@@ -105,18 +100,18 @@ impl Fetch {
             url.authority(),
         )
         .into_bytes();
-        let mut last = Headers::new();
+        let mut headers = Headers::new();
+        // Who is redirected to must not learn the secrets that were meant for another.
+        for (name, value) in self.subscribe.headers.iter().filter(|_| is_trusted) {
+            headers.append(name, value)?;
+        }
         if !last_event_id.is_empty() {
-            last.append("Last-Event-ID", last_event_id).map_err(|error| match error {
+            headers.append("Last-Event-ID", last_event_id).map_err(|error| match error {
                 HeaderError::InvalidValue { .. } => EventSourceError::InvalidLastEventId,
                 other => other.into(),
             })?;
         }
-        // Who is redirected to must not learn the secrets that were meant for another.
-        if is_trusted {
-            self.headers.encode(&mut request);
-        }
-        last.encode(&mut request);
+        headers.encode(&mut request);
         request.extend_from_slice(b"\r\n");
         Ok(request)
     }

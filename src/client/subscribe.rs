@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::fetch::Fetch;
+use super::request_headers::RequestHeaders;
 use super::{EventSource, EventSourceError};
 use crate::http::HeadLimits;
 use crate::sse::Parser;
@@ -29,7 +30,7 @@ const DEFAULT_MAX_ID_LEN: usize = 4 * 1024;
 #[derive(Debug, Clone)]
 pub struct Subscribe {
     pub(super) url: String,
-    pub(super) headers: Vec<(String, String)>,
+    pub(super) headers: RequestHeaders,
     /// Bears the last event id, and the limits.
     pub(super) parser: Parser,
     pub(super) head_limits: HeadLimits,
@@ -49,7 +50,7 @@ impl Subscribe {
     pub fn new(url: impl Into<String>) -> Self {
         Self {
             url: url.into(),
-            headers: Vec::new(),
+            headers: RequestHeaders::new(),
             parser: Parser::new().max_id_len(DEFAULT_MAX_ID_LEN),
             head_limits: HeadLimits::default(),
             connect_timeout: Some(Duration::from_secs(10)),
@@ -69,7 +70,7 @@ impl Subscribe {
     /// Content-Length, Expect, Host, Last-Event-ID, TE, Transfer-Encoding and Upgrade are reserved.
     #[must_use]
     pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
-        self.headers.push((name.into(), value.into()));
+        self.headers.push(name.into(), value.into());
         self
     }
 
