@@ -107,10 +107,17 @@ impl EventBody {
 
 /// Whether the content is a stream of events, whatever the parameters of its type, and as it is.
 fn is_event_stream(headers: &Headers) -> bool {
-    let essence = |value: &str| value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    let content_type = headers.only("Content-Type").ok().flatten().map(essence);
-    let is_plain = headers.tokens("Content-Encoding").all(|coding| coding == Ok("identity"));
-    is_plain && content_type.as_deref() == Some(MEDIA_TYPE)
+    let is_identity = |coding| matches!(coding, Ok(coding) if str::eq_ignore_ascii_case(coding, "identity"));
+    headers.tokens("Content-Encoding").all(is_identity)
+        && content_type(headers).is_some_and(|essence| essence.eq_ignore_ascii_case(MEDIA_TYPE.as_bytes()))
+}
+
+/// The media type, without its parameters. Of several, in one field or more, it is the last: what "extract a
+/// MIME type" of WHATWG Fetch makes of them, which passes over what is no type, and over `*/*`.
+fn content_type(headers: &Headers) -> Option<&[u8]> {
+    let values = headers.all("Content-Type").flat_map(|value| value.split(|&byte| byte == b','));
+    let essences = values.filter_map(|value| value.split(|&byte| byte == b';').next());
+    essences.map(<[u8]>::trim_ascii).filter(|essence| essence.contains(&b'/') && *essence != b"*/*").last()
 }
 
 #[cfg(test)]
@@ -139,14 +146,32 @@ mod tests {
             assert!(!is_event_stream(&headers(&[("Content-Type", content_type)])), "{content_type}");
         }
         assert!(!is_event_stream(&headers(&[])));
-        let both = [("Content-Type", "text/event-stream"), ("Content-Type", "text/html")];
-        assert!(!is_event_stream(&headers(&both)));
+    }
+
+    #[test]
+    fn the_last_type_counts() {
+        const EVENTS: &str = "text/event-stream";
+        for (types, is_one) in [
+            (&[EVENTS, "text/html"][..], false),
+            (&["text/html", EVENTS], true),
+            (&[EVENTS, EVENTS], true),
+            (&["text/html, text/event-stream;charset=utf-8"], true),
+            (&["text/event-stream, "], true),
+            (&[EVENTS, "nonsense", "*/*"], true),
+            (&["text/event-stream;x=\"a,b\""], true),
+            (&["nonsense"], false),
+        ] {
+            let fields: Vec<_> = types.iter().map(|value| ("Content-Type", *value)).collect();
+            assert_eq!(is_event_stream(&headers(&fields)), is_one, "{types:?}");
+        }
     }
 
     #[test]
     fn encoded_content_is_not_understood() {
         let with = |coding| headers(&[("Content-Type", "text/event-stream"), ("Content-Encoding", coding)]);
-        assert!(is_event_stream(&with("identity")));
+        for coding in ["identity", "Identity", "IDENTITY, identity"] {
+            assert!(is_event_stream(&with(coding)), "{coding}");
+        }
         assert!(is_event_stream(&with("")));
         for coding in ["gzip", "identity, br", "\u{e4}"] {
             assert!(!is_event_stream(&with(coding)), "{coding}");
