@@ -95,14 +95,16 @@ impl Connect {
         self
     }
 
-    /// Bounds the search for the host's address and the TCP connection. Default 10 s.
+    /// Bounds the search for the host's address and the TCP connection. Default 10 s; `None`: as long as the
+    /// system takes. Zero: no time at all, so that it fails.
     #[must_use]
     pub const fn connect_timeout(mut self, timeout: Option<Duration>) -> Self {
         self.connect_timeout = timeout;
         self
     }
 
-    /// Bounds the handshake, in all. Default 10 s.
+    /// Bounds the handshake, in all: the request's writing and the response's coming. Default 10 s; `None`:
+    /// without bound. Zero: no time at all, so that it fails.
     #[must_use]
     pub const fn handshake_timeout(mut self, timeout: Option<Duration>) -> Self {
         self.handshake_timeout = timeout;

@@ -64,7 +64,7 @@ pub enum EventSourceError {
     /// `count` attempts in a row failed, as many as
     /// [`Subscribe::max_attempt_count`](super::Subscribe::max_attempt_count) allows.
     TooManyAttempts {
-        /// How many.
+        /// How many. With `Some(0)`: 0 where a stream that had lived ended, 1 where the first attempt failed.
         count: u32,
         /// Why the last one failed, or why the stream before them ended.
         last: Box<Self>,

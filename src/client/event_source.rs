@@ -13,8 +13,11 @@ use crate::sse::{Parser, ServerEvent};
 ///
 /// Call [`recv`](Self::recv) until it returns `None`. It connects again by itself when a stream ends, with
 /// the id of the last event that it returned: a server that resumes behind it loses nothing and repeats
-/// nothing. What was unfinished is dropped. Each attempt begins at the address that was given, also after a
-/// redirect.
+/// nothing. What was unfinished is dropped.
+///
+/// Each attempt begins at the address that was given, also after a redirect. This is on purpose, and differs
+/// from the standard, whose next attempt begins where the last redirect led: so a temporary redirect doesn't
+/// stay for good, the caller's headers are sent again, and a server that is gone is left for another.
 ///
 /// Holds a socket, and a second handle of it for the [`Closer`]; 8 KiB of input; and what [`Parser`] says: by
 /// default 1 MiB at most for each of the line under way, the event's data and its name (3 MiB where that is

@@ -112,7 +112,7 @@ impl Subscribe {
     }
 
     /// Bounds the search for the host's address and the TCP connection, for each request. Default 10 s;
-    /// `None`: as long as the system takes.
+    /// `None`: as long as the system takes. Zero: no time at all, so that each attempt fails.
     #[must_use]
     pub const fn connect_timeout(mut self, timeout: Option<Duration>) -> Self {
         self.connect_timeout = timeout;
@@ -120,7 +120,7 @@ impl Subscribe {
     }
 
     /// Bounds how long each request takes to be written and its response's head to come, in all. Default
-    /// 10 s; `None`: without bound.
+    /// 10 s; `None`: without bound. Zero: no time at all, so that each attempt fails.
     #[must_use]
     pub const fn response_timeout(mut self, timeout: Option<Duration>) -> Self {
         self.response_timeout = timeout;
@@ -129,6 +129,7 @@ impl Subscribe {
 
     /// Sets for how long the server may be silent until the connection counts as lost. Default 45 s: three
     /// times what servers leave between their signs of life. `None`: for ever, also if it is gone unnoticed.
+    /// Zero: only what came together with the head is received.
     #[must_use]
     pub const fn idle_timeout(mut self, timeout: Option<Duration>) -> Self {
         self.idle_timeout = timeout;
@@ -176,7 +177,8 @@ impl Subscribe {
         self
     }
 
-    /// Connects, and returns once the server has answered with a stream. Blocks for the timeouts of
+    /// Connects, and returns once the server has answered with a stream; or with a 204, that there are no
+    /// events: that is no error, but the source is closed, and its `recv` returns `None`. Blocks for the timeouts of
     /// connecting and of the response at most, for each redirect anew.
     ///
     /// This first attempt is not repeated, so that a wrong address is heard of at once. Where the server may

@@ -154,6 +154,20 @@ fn a_server_cannot_have_its_clients_connect_without_a_pause() {
 }
 
 #[test]
+fn no_time_at_all_is_never_enough() {
+    let (_listener, address) = listen();
+    let subscribe = subscribe(&format!("http://{address}/"));
+    let error = subscribe.clone().connect_timeout(Some(Duration::ZERO)).connect().unwrap_err();
+    assert!(matches!(error, EventSourceError::ConnectTimeout), "{error:?}");
+    let impatient = subscribe.response_timeout(Some(Duration::ZERO));
+    let error = impatient.connect().unwrap_err();
+    assert!(matches!(error, EventSourceError::ResponseTimeout), "{error:?}");
+    // A first attempt is counted, also where no other is made.
+    let error = impatient.max_attempt_count(Some(0)).unconnected().unwrap().recv().unwrap_err();
+    assert!(matches!(error, EventSourceError::TooManyAttempts { count: 1, .. }), "{error:?}");
+}
+
+#[test]
 fn nobody_who_listens_is_tried_again() {
     let (listener, address) = listen();
     drop(listener);
