@@ -57,6 +57,7 @@ pub struct EventSource {
     failed_count: u32,
     /// Whether the next attempt is to be waited for: all but the first.
     is_again: bool,
+    last_error: Option<EventSourceError>,
     failure: Option<EventSourceError>,
 }
 
@@ -77,6 +78,7 @@ impl EventSource {
             body: None,
             failed_count: 0,
             is_again: false,
+            last_error: None,
             failure: None,
         }
     }
@@ -118,6 +120,13 @@ impl EventSource {
     #[must_use]
     pub fn url(&self) -> &str {
         &self.fetch.subscribe().url
+    }
+
+    /// Why the last stream ended, or the last attempt failed: what made `recv` connect again, for a log. It
+    /// stays until the next one. `None`: nothing has ended but by [`Closer::close`], or by a 204.
+    #[must_use]
+    pub const fn last_error(&self) -> Option<&EventSourceError> {
+        self.last_error.as_ref()
     }
 
     /// Whether there is an event; if not, it was closed.
@@ -178,6 +187,7 @@ impl EventSource {
         if self.closer.is_closed() {
             return;
         }
+        self.last_error = Some(error.clone());
         self.failed_count = if has_lived { 0 } else { self.failed_count.saturating_add(1) };
         let max = self.fetch.subscribe().max_attempt_count;
         let failure = if !error.is_network_error() {

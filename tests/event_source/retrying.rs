@@ -154,6 +154,22 @@ fn a_server_cannot_have_its_clients_connect_without_a_pause() {
 }
 
 #[test]
+fn the_reason_for_connecting_again_is_told() {
+    let cut = Answer::Bytes(chunked(b"data: b\n\n", 9)[..head(CHUNKED).len() + 14].to_vec());
+    let (url, server) = serve(vec![events("data: a\n\n"), cut, events("data: c\n\n"), no_content()]);
+    let mut source = subscribe(&url).connect().unwrap();
+    assert!(source.recv().unwrap().is_some());
+    assert!(source.last_error().is_none());
+    assert_eq!(source.recv().unwrap().unwrap().data, "b");
+    assert!(matches!(source.last_error(), Some(EventSourceError::Disconnected)));
+    assert_eq!(source.recv().unwrap().unwrap().data, "c");
+    assert!(matches!(source.last_error(), Some(EventSourceError::Body(_))), "{:?}", source.last_error());
+    assert_eq!(source.recv().unwrap(), None);
+    assert!(source.last_error().is_some());
+    server.end();
+}
+
+#[test]
 fn no_time_at_all_is_never_enough() {
     let (_listener, address) = listen();
     let subscribe = subscribe(&format!("http://{address}/"));
