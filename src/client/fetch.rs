@@ -125,3 +125,45 @@ fn redirect(response: &Response) -> Option<&str> {
     }
     response.headers().only("Location").ok().flatten()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::{ErrorKind, Read, Write};
+    use std::net::TcpListener;
+    use std::time::Duration;
+
+    use super::*;
+
+    const PATIENCE: Duration = Duration::from_secs(20);
+
+    /// Listens, reads a request, and redirects to a port where nobody listens. Gives how TCP ended.
+    fn redirect_to_nobody(listener: &TcpListener) -> std::io::Result<usize> {
+        let nobody = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
+        let mut stream = listener.accept()?.0;
+        stream.set_read_timeout(Some(PATIENCE))?;
+        let mut request = Vec::new();
+        while !request.ends_with(b"\r\n\r\n") {
+            let mut byte = [0];
+            stream.read_exact(&mut byte)?;
+            request.extend(byte);
+        }
+        write!(stream, "HTTP/1.1 307 Elsewhere\r\nLocation: http://{nobody}/\r\n\r\n")?;
+        stream.read(&mut [0])
+    }
+
+    #[test]
+    fn who_redirects_is_let_go_of_though_the_next_is_not_there() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let subscribe = Subscribe::new(format!("http://{}/", listener.local_addr().unwrap()));
+        let server = std::thread::spawn(move || redirect_to_nobody(&listener));
+        let closer = Closer::default();
+        let error = Fetch::new(subscribe).unwrap().open("", &closer).unwrap_err();
+        assert!(matches!(error, EventSourceError::Io(_)), "{error:?}");
+        // The closer is still there.
+        match server.join().unwrap() {
+            Ok(len) => assert_eq!(len, 0),
+            Err(error) => assert_eq!(error.kind(), ErrorKind::ConnectionReset),
+        }
+        assert!(!closer.is_closed());
+    }
+}

@@ -157,14 +157,6 @@ fn redirects_are_followed_and_each_attempt_begins_at_the_address_given() {
 }
 
 #[test]
-fn who_redirects_sees_the_end_before_the_next_is_asked() {
-    let Answer::Bytes(there) = redirect(307, "/there") else { panic!("bytes") };
-    // The server looks at the next connection only once TCP of the first has ended.
-    let outcome = outcome(vec![Answer::Hold(there), events("data: a\n\n"), no_content()]);
-    assert_eq!(outcome.data(), ["a"]);
-}
-
-#[test]
 fn what_was_withheld_from_another_server_stays_so_on_the_way_back() {
     let (here, server) = listen();
     let (there, other) = listen();
