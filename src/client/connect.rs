@@ -4,6 +4,7 @@ use std::net::TcpStream;
 use std::time::Duration;
 
 use super::exchange::{exchange, with_body};
+use super::request_headers::RequestHeaders;
 use super::{ConnectError, Url, tcp};
 use crate::blocking::{HeadError, Stream, WebSocket, deadline};
 use crate::entropy::Entropy;
@@ -43,7 +44,7 @@ pub fn connect(url: &str) -> Result<WebSocket<TcpStream>, ConnectError> {
 #[derive(Debug, Clone)]
 pub struct Connect {
     url: String,
-    headers: Vec<(String, String)>,
+    headers: RequestHeaders,
     subprotocols: Vec<String>,
     config: Config,
     head_limits: HeadLimits,
@@ -57,7 +58,7 @@ impl Connect {
     pub fn new(url: impl Into<String>) -> Self {
         Self {
             url: url.into(),
-            headers: Vec::new(),
+            headers: RequestHeaders::new(),
             subprotocols: Vec::new(),
             config: Config::default(),
             head_limits: HeadLimits::default(),
@@ -69,7 +70,7 @@ impl Connect {
     /// Adds a header to the request, such as Origin, Authorization or Cookie.
     #[must_use]
     pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
-        self.headers.push((name.into(), value.into()));
+        self.headers.push(name.into(), value.into());
         self
     }
 
@@ -94,14 +95,16 @@ impl Connect {
         self
     }
 
-    /// Bounds the search for the host's address and the TCP connection. Default 10 s.
+    /// Bounds the search for the host's address and the TCP connection. Default 10 s; `None`: as long as the
+    /// system takes. Zero: no time at all, so that it fails.
     #[must_use]
     pub const fn connect_timeout(mut self, timeout: Option<Duration>) -> Self {
         self.connect_timeout = timeout;
         self
     }
 
-    /// Bounds the handshake, in all. Default 10 s.
+    /// Bounds the handshake, in all: the request's writing and the response's coming. Default 10 s; `None`:
+    /// without bound. Zero: no time at all, so that it fails.
     #[must_use]
     pub const fn handshake_timeout(mut self, timeout: Option<Duration>) -> Self {
         self.handshake_timeout = timeout;
@@ -140,7 +143,7 @@ impl Connect {
         for name in &self.subprotocols {
             handshake.subprotocol(name)?;
         }
-        for (name, value) in &self.headers {
+        for (name, value) in self.headers.iter() {
             handshake.header(name, value)?;
         }
         Ok(handshake)

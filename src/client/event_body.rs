@@ -2,7 +2,7 @@
 
 use std::net::TcpStream;
 use std::ops::Range;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::EventSourceError;
 use crate::blocking::{HeadError, deadline, read_before};
@@ -23,8 +23,9 @@ pub(super) struct EventBody {
     data: Range<usize>,
     /// Of `received`: what the decoder has not consumed.
     rest: Range<usize>,
-    /// Whether any data came.
-    has_begun: bool,
+    begun: Instant,
+    /// Whether an event came.
+    has_events: bool,
 }
 
 impl EventBody {
@@ -40,12 +41,22 @@ impl EventBody {
         }
         let decoder = BodyDecoder::of_response(&response)?;
         let rest = 0..received.len();
-        Ok(Self { stream, decoder, idle_timeout, received, data: 0..0, rest, has_begun: false })
+        Ok(Self {
+            stream,
+            decoder,
+            idle_timeout,
+            received,
+            data: 0..0,
+            rest,
+            begun: Instant::now(),
+            has_events: false,
+        })
     }
 
-    /// Whether the server has sent anything, if only a comment.
-    pub(super) const fn has_begun(&self) -> bool {
-        self.has_begun
+    /// Whether it brought an event, or has been there for so long. A few bytes alone don't count: a server
+    /// could send them and end the stream, over and over.
+    pub(super) fn has_lived(&self, min_life: Duration) -> bool {
+        self.has_events || self.begun.elapsed() >= min_life
     }
 
     /// Reads until `parser` has found an event. Each wait is as long as the idle timeout at most.
@@ -55,6 +66,7 @@ impl EventBody {
             let found = parser.find_event(&mut data)?;
             self.data.start = self.data.end.saturating_sub(data.len());
             if found {
+                self.has_events = true;
                 return Ok(());
             }
             while !self.decode()? {
@@ -69,7 +81,6 @@ impl EventBody {
         let data_len = self.decoder.decode(&mut input)?.map_or(0, <[u8]>::len);
         self.rest.start = self.rest.end.saturating_sub(input.len());
         self.data = self.rest.start.saturating_sub(data_len)..self.rest.start;
-        self.has_begun |= data_len > 0;
         Ok(data_len > 0)
     }
 
@@ -96,10 +107,17 @@ impl EventBody {
 
 /// Whether the content is a stream of events, whatever the parameters of its type, and as it is.
 fn is_event_stream(headers: &Headers) -> bool {
-    let essence = |value: &str| value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    let content_type = headers.only("Content-Type").ok().flatten().map(essence);
-    let is_plain = headers.tokens("Content-Encoding").all(|coding| coding == Ok("identity"));
-    is_plain && content_type.as_deref() == Some(MEDIA_TYPE)
+    let is_identity = |coding| matches!(coding, Ok(coding) if str::eq_ignore_ascii_case(coding, "identity"));
+    headers.tokens("Content-Encoding").all(is_identity)
+        && content_type(headers).is_some_and(|essence| essence.eq_ignore_ascii_case(MEDIA_TYPE.as_bytes()))
+}
+
+/// The media type, without its parameters. Of several, in one field or more, it is the last: what "extract a
+/// MIME type" of WHATWG Fetch makes of them, which passes over what is no type, and over `*/*`.
+fn content_type(headers: &Headers) -> Option<&[u8]> {
+    let values = headers.all("Content-Type").flat_map(|value| value.split(|&byte| byte == b','));
+    let essences = values.filter_map(|value| value.split(|&byte| byte == b';').next());
+    essences.map(<[u8]>::trim_ascii).filter(|essence| essence.contains(&b'/') && *essence != b"*/*").last()
 }
 
 #[cfg(test)]
@@ -128,14 +146,32 @@ mod tests {
             assert!(!is_event_stream(&headers(&[("Content-Type", content_type)])), "{content_type}");
         }
         assert!(!is_event_stream(&headers(&[])));
-        let both = [("Content-Type", "text/event-stream"), ("Content-Type", "text/html")];
-        assert!(!is_event_stream(&headers(&both)));
+    }
+
+    #[test]
+    fn the_last_type_counts() {
+        const EVENTS: &str = "text/event-stream";
+        for (types, is_one) in [
+            (&[EVENTS, "text/html"][..], false),
+            (&["text/html", EVENTS], true),
+            (&[EVENTS, EVENTS], true),
+            (&["text/html, text/event-stream;charset=utf-8"], true),
+            (&["text/event-stream, "], true),
+            (&[EVENTS, "nonsense", "*/*"], true),
+            (&["text/event-stream;x=\"a,b\""], true),
+            (&["nonsense"], false),
+        ] {
+            let fields: Vec<_> = types.iter().map(|value| ("Content-Type", *value)).collect();
+            assert_eq!(is_event_stream(&headers(&fields)), is_one, "{types:?}");
+        }
     }
 
     #[test]
     fn encoded_content_is_not_understood() {
         let with = |coding| headers(&[("Content-Type", "text/event-stream"), ("Content-Encoding", coding)]);
-        assert!(is_event_stream(&with("identity")));
+        for coding in ["identity", "Identity", "IDENTITY, identity"] {
+            assert!(is_event_stream(&with(coding)), "{coding}");
+        }
         assert!(is_event_stream(&with("")));
         for coding in ["gzip", "identity, br", "\u{e4}"] {
             assert!(!is_event_stream(&with(coding)), "{coding}");

@@ -59,12 +59,12 @@ pub enum EventSourceError {
         /// The limit.
         max: u32,
     },
-    /// A line or an event is too long.
+    /// A line, an event or an id is too long.
     Parse(ParseError),
     /// `count` attempts in a row failed, as many as
     /// [`Subscribe::max_attempt_count`](super::Subscribe::max_attempt_count) allows.
     TooManyAttempts {
-        /// How many.
+        /// How many. With `Some(0)`: 0 where a stream that had lived ended, 1 where the first attempt failed.
         count: u32,
         /// Why the last one failed, or why the stream before them ended.
         last: Box<Self>,

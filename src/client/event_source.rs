@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::event_body::EventBody;
 use super::fetch::Fetch;
-use super::retry::wait;
+use super::retry::{min_life, wait};
 use super::{Closer, EventSourceError, Subscribe};
 use crate::entropy::Entropy;
 use crate::sse::{Parser, ServerEvent};
@@ -13,11 +13,15 @@ use crate::sse::{Parser, ServerEvent};
 ///
 /// Call [`recv`](Self::recv) until it returns `None`. It connects again by itself when a stream ends, with
 /// the id of the last event that it returned: a server that resumes behind it loses nothing and repeats
-/// nothing. What was unfinished is dropped. Each attempt begins at the address that was given, also after a
-/// redirect.
+/// nothing. What was unfinished is dropped.
 ///
-/// Holds a socket, and a second handle of it for the [`Closer`]; 8 KiB of input; and the line and the event
-/// under way, 1 MiB each at most by default. Dropping it ends TCP.
+/// Each attempt begins at the address that was given, also after a redirect. This is on purpose, and differs
+/// from the standard, whose next attempt begins where the last redirect led: so a temporary redirect doesn't
+/// stay for good, the caller's headers are sent again, and a server that is gone is left for another.
+///
+/// Holds a socket, and a second handle of it for the [`Closer`]; 8 KiB of input; and what [`Parser`] says: by
+/// default 1 MiB at most for each of the line under way, the event's data and its name (3 MiB where that is
+/// not UTF-8), and 4 KiB for each of two ids; up to twice that as buffers grow. Dropping it ends TCP.
 ///
 /// WHATWG HTML §9.2.3
 ///
@@ -49,10 +53,11 @@ pub struct EventSource {
     closer: Closer,
     /// The stream that is open; `None` between two.
     body: Option<EventBody>,
-    /// How many attempts in a row brought nothing.
+    /// How many attempts in a row failed: they brought no event, and no stream that lived.
     failed_count: u32,
     /// Whether the next attempt is to be waited for: all but the first.
     is_again: bool,
+    last_error: Option<EventSourceError>,
     failure: Option<EventSourceError>,
 }
 
@@ -73,6 +78,7 @@ impl EventSource {
             body: None,
             failed_count: 0,
             is_again: false,
+            last_error: None,
             failure: None,
         }
     }
@@ -116,6 +122,13 @@ impl EventSource {
         &self.fetch.subscribe().url
     }
 
+    /// Why the last stream ended, or the last attempt failed: what made `recv` connect again, for a log. It
+    /// stays until the next one. `None`: nothing has ended but by [`Closer::close`], or by a 204.
+    #[must_use]
+    pub const fn last_error(&self) -> Option<&EventSourceError> {
+        self.last_error.as_ref()
+    }
+
     /// Whether there is an event; if not, it was closed.
     fn find_event(&mut self) -> Result<bool, EventSourceError> {
         loop {
@@ -153,21 +166,29 @@ impl EventSource {
         Ok(())
     }
 
+    /// What the server asked for, or else the caller.
+    fn reconnection_time(&self) -> Duration {
+        self.parser.retry().unwrap_or(self.fetch.subscribe().reconnection_time)
+    }
+
     fn wait_time(&self) -> Duration {
         let subscribe = self.fetch.subscribe();
-        let reconnection_time = self.parser.retry().unwrap_or(subscribe.reconnection_time);
         let random = Entropy::from_system().word();
-        wait(reconnection_time, self.failed_count, subscribe.max_reconnection_time, random)
+        wait(self.reconnection_time(), self.failed_count, subscribe.max_reconnection_time, random)
     }
 
     /// Lets go of the stream, if there is one, and settles whether there will be another.
     fn lose(&mut self, error: EventSourceError) {
-        let has_begun = self.body.take().is_some_and(|body| body.has_begun());
+        let min_life = min_life(self.reconnection_time(), self.fetch.subscribe().max_reconnection_time);
+        // A stream that was there but quiet is as good as one that lived for long.
+        let is_quiet = matches!(error, EventSourceError::IdleTimeout);
+        let has_lived = self.body.take().is_some_and(|body| is_quiet || body.has_lived(min_life));
         self.closer.unwatch();
         if self.closer.is_closed() {
             return;
         }
-        self.failed_count = if has_begun { 0 } else { self.failed_count.saturating_add(1) };
+        self.last_error = Some(error.clone());
+        self.failed_count = if has_lived { 0 } else { self.failed_count.saturating_add(1) };
         let max = self.fetch.subscribe().max_attempt_count;
         let failure = if !error.is_network_error() {
             error

@@ -1,5 +1,6 @@
 //! A request written, and its response read, before a deadline.
 
+use std::io::ErrorKind;
 use std::time::{Duration, Instant};
 
 use crate::blocking::{HeadError, Stream, deadline, never_zero, read_before, read_head};
@@ -19,12 +20,38 @@ pub(super) fn exchange(
     limits: HeadLimits,
     deadline: Option<Instant>,
 ) -> Result<(Response, Vec<u8>), HeadError> {
-    let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
-    stream.set_write_timeout(never_zero(left)).map_err(HeadError::Io)?;
     stream.set_nodelay(true).map_err(HeadError::Io)?;
-    let written = stream.write_all(request).and_then(|()| stream.flush());
-    written.map_err(HeadError::of_write)?;
+    write_before(stream, deadline, request)?;
     read_final_response(stream, ResponseDecoder::new(limits), deadline)
+}
+
+/// Writes all of it. The deadline is for the whole: a peer that takes a byte now and then gains nothing, as
+/// each write is given only the time that is left.
+fn write_before(
+    stream: &mut impl Stream,
+    deadline: Option<Instant>,
+    mut bytes: &[u8],
+) -> Result<(), HeadError> {
+    while !bytes.is_empty() {
+        bound_write(stream, deadline)?;
+        match stream.write(bytes) {
+            Ok(0) => return Err(HeadError::Io(ErrorKind::WriteZero.into())),
+            Ok(len) => bytes = bytes.get(len..).unwrap_or_default(),
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => return Err(HeadError::of_write(error)),
+        }
+    }
+    bound_write(stream, deadline)?;
+    stream.flush().map_err(HeadError::of_write)
+}
+
+/// Gives the next write the time that is left.
+fn bound_write(stream: &impl Stream, deadline: Option<Instant>) -> Result<(), HeadError> {
+    let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+    if left.is_some_and(|left| left.is_zero()) {
+        return Err(HeadError::Timeout);
+    }
+    stream.set_write_timeout(never_zero(left)).map_err(HeadError::Io)
 }
 
 /// "A client MUST be able to parse one or more 1xx responses received prior to a final
@@ -76,6 +103,81 @@ fn take_data(decoder: &mut BodyDecoder, mut input: &[u8], body: &mut Vec<u8>) ->
             Ok(None) => return !decoder.is_complete() && body.len() < MAX_BODY_LEN,
             // It ends here, as if it were cut off.
             Err(_) => return false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+    use std::io::{self, Read, Write};
+    use std::net::Shutdown;
+    use std::thread::sleep;
+
+    use super::*;
+
+    /// Takes a byte each few milliseconds.
+    #[derive(Default)]
+    struct Slow {
+        written: Vec<u8>,
+        timeout: Cell<Option<Duration>>,
+        timeouts: Vec<Option<Duration>>,
+    }
+
+    impl Write for Slow {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            sleep(Duration::from_millis(5));
+            self.timeouts.push(self.timeout.get());
+            self.written.extend(bytes.first());
+            Ok(1)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            self.timeouts.push(self.timeout.get());
+            Ok(())
+        }
+    }
+
+    impl Read for Slow {
+        fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+            Ok(0)
+        }
+    }
+
+    impl Stream for Slow {
+        fn set_read_timeout(&self, _: Option<Duration>) -> io::Result<()> {
+            Ok(())
+        }
+
+        fn set_write_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
+            self.timeout.set(timeout);
+            Ok(())
+        }
+
+        fn shutdown(&self, _: Shutdown) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn the_deadline_is_for_all_writes_of_a_request() {
+        let mut stream = Slow::default();
+        let end = deadline(Some(Duration::from_millis(50)));
+        let result = exchange(&mut stream, &[b'x'; 1000], HeadLimits::default(), end);
+        assert!(matches!(result, Err(HeadError::Timeout)), "{result:?}");
+        assert!(stream.written.len() <= 10);
+        assert!(stream.timeouts.is_sorted_by(|one, next| one > next), "{:?}", stream.timeouts);
+    }
+
+    #[test]
+    fn a_request_is_written_in_full_and_without_a_bound_where_there_is_none() {
+        for timeout in [None, Some(Duration::from_secs(60))] {
+            let mut stream = Slow::default();
+            let result = exchange(&mut stream, b"request", HeadLimits::default(), deadline(timeout));
+            assert!(matches!(result, Err(HeadError::Closed)), "{result:?}");
+            assert_eq!(stream.written, b"request");
+            assert_eq!(stream.timeouts.len(), 8);
+            assert!(stream.timeouts.iter().all(|given| given.is_some() == timeout.is_some()));
         }
     }
 }

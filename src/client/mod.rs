@@ -13,6 +13,7 @@ mod event_source;
 mod exchange;
 mod fetch;
 mod location;
+mod request_headers;
 mod retry;
 mod subscribe;
 mod tcp;

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-/// What doubles with each failed attempt where the server's reconnection time is less, such as 0.
-const MIN_BACKOFF: Duration = Duration::from_millis(100);
+/// The least wait, whatever the server asked for: by `retry: 0` and streams that end at once it would have
+/// its clients do nothing but connect. Only a maximum below it, the caller's own, goes below it.
+const MIN_WAIT: Duration = Duration::from_millis(100);
 
 /// The wait before the next attempt, after `failed_count` in a row that failed.
 ///
@@ -11,16 +12,18 @@ const MIN_BACKOFF: Duration = Duration::from_millis(100);
 /// particular, if the previous attempt failed, then user agents might introduce an exponential backoff
 /// delay" -- WHATWG HTML §9.2.3. What is waited more is a part, `random` of 2^32, of a time that doubles:
 /// full jitter, so that clients who lost their server at once don't come back at once. The whole is at most
-/// `max`.
+/// `max`; so that there is jitter also where the reconnection time comes near to that, the least wait is
+/// half of `max` at most.
 pub(super) fn wait(reconnection_time: Duration, failed_count: u32, max: Duration, random: u32) -> Duration {
-    let least = reconnection_time.min(max);
-    let backoff = match failed_count {
-        0 => least,
-        _ => reconnection_time
-            .max(MIN_BACKOFF)
-            .saturating_mul(2_u32.checked_pow(failed_count).unwrap_or(u32::MAX)),
-    };
+    let unbounded = reconnection_time.max(MIN_WAIT);
+    let least = unbounded.min(max / 2);
+    let backoff = unbounded.saturating_mul(2_u32.checked_pow(failed_count).unwrap_or(u32::MAX));
     least.saturating_add(part(backoff.min(max.saturating_sub(least)), random))
+}
+
+/// How long a stream without an event has to live, so as not to be an attempt that failed.
+pub(super) fn min_life(reconnection_time: Duration, max: Duration) -> Duration {
+    reconnection_time.min(max).max(MIN_WAIT)
 }
 
 /// A part of `whole`, in milliseconds.
@@ -54,23 +57,43 @@ mod tests {
         for failed_count in [4, 5, 31, 32, u32::MAX] {
             assert_eq!(waits(4 * SECOND, failed_count, MINUTE)[2], 59_999);
         }
-        assert_eq!(waits(MINUTE, 0, MINUTE), [60_000; 3]);
-        assert_eq!(waits(2 * MINUTE, 9, MINUTE), [60_000; 3]);
         assert_eq!(waits(SECOND, 3, Duration::ZERO), [0; 3]);
+        assert_eq!(waits(SECOND, 3, Duration::from_millis(20)), [10, 15, 19]);
     }
 
     #[test]
-    fn no_time_at_all_grows_once_attempts_fail() {
-        assert_eq!(waits(Duration::ZERO, 0, MINUTE), [0; 3]);
-        assert_eq!(waits(Duration::ZERO, 1, MINUTE), [0, 100, 199]);
-        assert_eq!(waits(Duration::ZERO, 5, MINUTE), [0, 1600, 3199]);
+    fn there_is_jitter_where_the_limit_binds() {
+        for reconnection_time in [31 * SECOND, 59 * SECOND, MINUTE, 2 * MINUTE, Duration::MAX] {
+            for failed_count in [0, 9, u32::MAX] {
+                assert_eq!(waits(reconnection_time, failed_count, MINUTE), [30_000, 45_000, 59_999]);
+            }
+        }
+    }
+
+    #[test]
+    fn no_time_at_all_is_a_short_one_and_grows_once_attempts_fail() {
+        for short in [Duration::ZERO, Duration::from_millis(1), MIN_WAIT] {
+            assert_eq!(waits(short, 0, MINUTE), [100, 150, 199]);
+            assert_eq!(waits(short, 1, MINUTE), [100, 200, 299]);
+            assert_eq!(waits(short, 5, MINUTE), [100, 1700, 3299]);
+        }
+    }
+
+    #[test]
+    fn a_stream_has_to_live_for_the_reconnection_time() {
+        assert_eq!(min_life(3 * SECOND, MINUTE), 3 * SECOND);
+        assert_eq!(min_life(2 * MINUTE, MINUTE), MINUTE);
+        assert_eq!(min_life(Duration::ZERO, MINUTE), MIN_WAIT);
+        assert_eq!(min_life(SECOND, Duration::ZERO), MIN_WAIT);
     }
 
     #[test]
     fn extremes_do_not_overflow() {
-        let most = waits(Duration::MAX, u32::MAX, Duration::MAX);
-        assert_eq!(most, [Duration::MAX.as_millis(); 3]);
+        let half = Duration::MAX / 2;
+        let (least, most) =
+            (half.as_millis(), half.saturating_add(Duration::from_millis(u64::MAX)).as_millis());
+        assert_eq!(waits(Duration::MAX, u32::MAX, Duration::MAX), [least, most, most]);
         assert_eq!(part(Duration::MAX, u32::MAX), Duration::from_millis(u64::MAX));
-        assert_eq!(wait(Duration::from_micros(1500), 0, MINUTE, 0), Duration::from_micros(1500));
+        assert_eq!(wait(Duration::from_micros(150_500), 0, MINUTE, 0), Duration::from_micros(150_500));
     }
 }

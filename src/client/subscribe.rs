@@ -3,9 +3,13 @@
 use std::time::Duration;
 
 use super::fetch::Fetch;
+use super::request_headers::RequestHeaders;
 use super::{EventSource, EventSourceError};
 use crate::http::HeadLimits;
 use crate::sse::Parser;
+
+/// Heads of requests are bounded to 8 KiB by many a server.
+const DEFAULT_MAX_ID_LEN: usize = 4 * 1024;
 
 /// What to ask for when subscribing to events, how long to wait, and how to go on when a stream ends.
 ///
@@ -26,7 +30,7 @@ use crate::sse::Parser;
 #[derive(Debug, Clone)]
 pub struct Subscribe {
     pub(super) url: String,
-    pub(super) headers: Vec<(String, String)>,
+    pub(super) headers: RequestHeaders,
     /// Bears the last event id, and the limits.
     pub(super) parser: Parser,
     pub(super) head_limits: HeadLimits,
@@ -46,8 +50,8 @@ impl Subscribe {
     pub fn new(url: impl Into<String>) -> Self {
         Self {
             url: url.into(),
-            headers: Vec::new(),
-            parser: Parser::new(),
+            headers: RequestHeaders::new(),
+            parser: Parser::new().max_id_len(DEFAULT_MAX_ID_LEN),
             head_limits: HeadLimits::default(),
             connect_timeout: Some(Duration::from_secs(10)),
             response_timeout: Some(Duration::from_secs(10)),
@@ -61,11 +65,12 @@ impl Subscribe {
 
     /// Adds a header to each request, such as Authorization or Cookie.
     ///
-    /// A redirect to another host or port doesn't get it. Accept, Accept-Encoding, Cache-Control, Connection,
+    /// A redirect to another host or port doesn't get it, nor does what follows on that, not even if it leads
+    /// back. The Last-Event-ID does travel along: whoever has the stream needs it. Accept, Accept-Encoding, Cache-Control, Connection,
     /// Content-Length, Expect, Host, Last-Event-ID, TE, Transfer-Encoding and Upgrade are reserved.
     #[must_use]
     pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
-        self.headers.push((name.into(), value.into()));
+        self.headers.push(name.into(), value.into());
         self
     }
 
@@ -91,6 +96,14 @@ impl Subscribe {
         self
     }
 
+    /// Sets the longest id to accept from the server, in bytes: see [`Parser::max_id_len`]. Default 4 KiB here:
+    /// each attempt sends it back.
+    #[must_use]
+    pub fn max_id_len(mut self, len: usize) -> Self {
+        self.parser = self.parser.max_id_len(len);
+        self
+    }
+
     /// Sets the limits of a response's head.
     #[must_use]
     pub const fn head_limits(mut self, head_limits: HeadLimits) -> Self {
@@ -99,7 +112,7 @@ impl Subscribe {
     }
 
     /// Bounds the search for the host's address and the TCP connection, for each request. Default 10 s;
-    /// `None`: as long as the system takes.
+    /// `None`: as long as the system takes. Zero: no time at all, so that each attempt fails.
     #[must_use]
     pub const fn connect_timeout(mut self, timeout: Option<Duration>) -> Self {
         self.connect_timeout = timeout;
@@ -107,7 +120,7 @@ impl Subscribe {
     }
 
     /// Bounds how long each request takes to be written and its response's head to come, in all. Default
-    /// 10 s; `None`: without bound.
+    /// 10 s; `None`: without bound. Zero: no time at all, so that each attempt fails.
     #[must_use]
     pub const fn response_timeout(mut self, timeout: Option<Duration>) -> Self {
         self.response_timeout = timeout;
@@ -116,6 +129,7 @@ impl Subscribe {
 
     /// Sets for how long the server may be silent until the connection counts as lost. Default 45 s: three
     /// times what servers leave between their signs of life. `None`: for ever, also if it is gone unnoticed.
+    /// Zero: only what came together with the head is received.
     #[must_use]
     pub const fn idle_timeout(mut self, timeout: Option<Duration>) -> Self {
         self.idle_timeout = timeout;
@@ -125,8 +139,9 @@ impl Subscribe {
     /// Sets how long to wait at least before connecting again, as long as the server has not said it by
     /// `retry`. Default 3 s.
     ///
-    /// What is waited in fact is drawn at random: up to twice that after a stream that brought something.
-    /// With each attempt in a row that failed, what may be waited beyond it doubles.
+    /// What is waited in fact is drawn at random: up to twice that after a stream that brought an event or
+    /// lived for this time. With each attempt in a row that failed, what may be waited beyond it doubles. Less
+    /// than 100 ms, of the server also, counts as 100 ms.
     ///
     /// WHATWG HTML §9.2.3
     #[must_use]
@@ -136,14 +151,19 @@ impl Subscribe {
     }
 
     /// Bounds each wait before connecting again, also one that the server asked for. Default 60 s.
+    ///
+    /// Where the reconnection time is more than half of it, what is waited is drawn between half of it and the
+    /// whole, so that not all clients come back at once. Less than 100 ms is taken at its word: it is for tests,
+    /// and for servers of one's own.
     #[must_use]
     pub const fn max_reconnection_time(mut self, time: Duration) -> Self {
         self.max_reconnection_time = time;
         self
     }
 
-    /// Sets how many attempts in a row may fail, until `recv` gives up; one has failed that brought not a
-    /// byte of a stream. Some(0): it never connects again. Default `None`: it never gives up, as browsers.
+    /// Sets how many attempts in a row may fail, until `recv` gives up; one has failed that brought no
+    /// event, and no stream that lived for the reconnection time (100 ms at least) or for the idle
+    /// timeout. Some(0): it never connects again. Default `None`: it never gives up, as browsers.
     #[must_use]
     pub const fn max_attempt_count(mut self, count: Option<u32>) -> Self {
         self.max_attempt_count = count;
@@ -157,7 +177,8 @@ impl Subscribe {
         self
     }
 
-    /// Connects, and returns once the server has answered with a stream. Blocks for the timeouts of
+    /// Connects, and returns once the server has answered with a stream; or with a 204, that there are no
+    /// events: that is no error, but the source is closed, and its `recv` returns `None`. Blocks for the timeouts of
     /// connecting and of the response at most, for each redirect anew.
     ///
     /// This first attempt is not repeated, so that a wrong address is heard of at once. Where the server may

@@ -1,5 +1,7 @@
 //! The client's half of the handshake: RFC 6455 §4.1.
 
+use core::fmt;
+
 use super::key::{accept_key, encode_key};
 use super::{BuildError, DeflateParameters, Offer, ResponseError, is_reserved};
 use crate::http::syntax::is_token;
@@ -24,7 +26,7 @@ use crate::http::{Authority, Headers, HttpError, Response, Status, Version};
 /// assert_eq!(handshake.finish(&response)?.subprotocol(), Some("chat"));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct ClientHandshake {
     host: String,
     target: String,
@@ -32,6 +34,20 @@ pub struct ClientHandshake {
     subprotocols: Vec<String>,
     deflate: Vec<DeflateParameters>,
     headers: Headers,
+}
+
+impl fmt::Debug for ClientHandshake {
+    /// Of the headers the names alone: a value such as a token or a cookie stays a secret in logs, too.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let headers: Vec<_> = self.headers.iter().map(|(name, _)| name).collect();
+        f.debug_struct("ClientHandshake")
+            .field("host", &self.host)
+            .field("target", &self.target)
+            .field("subprotocols", &self.subprotocols)
+            .field("deflate", &self.deflate)
+            .field("headers", &headers)
+            .finish_non_exhaustive()
+    }
 }
 
 /// What was agreed on: see [`ClientHandshake::finish`].
@@ -187,5 +203,18 @@ impl ClientHandshake {
             }
             Ok(Some(_)) | Err(_) => Err(ResponseError::UnofferedSubprotocol),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_of_headers_are_not_shown() {
+        let mut handshake = ClientHandshake::new("localhost", "/", [0; 16]).unwrap();
+        handshake.header("Authorization", "secret").unwrap();
+        let shown = format!("{handshake:?}");
+        assert!(shown.contains("Authorization") && !shown.contains("secret"), "{shown}");
     }
 }

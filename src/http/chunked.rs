@@ -14,15 +14,36 @@ const MAX_DIGIT_COUNT: u8 = 16;
 /// Where the next byte stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Place {
-    Size { len: u64, digit_count: u8 },
-    Extension { len: u64, extension_len: usize },
-    SizeLineFeed { len: u64 },
-    Data { left: u64 },
+    Size {
+        len: u64,
+        digit_count: u8,
+    },
+    /// Blanks behind the size, before the semicolon of an extension.
+    Blank {
+        len: u64,
+        extension_len: usize,
+    },
+    Extension {
+        len: u64,
+        extension_len: usize,
+    },
+    SizeLineFeed {
+        len: u64,
+    },
+    Data {
+        left: u64,
+    },
     DataCarriageReturn,
     DataLineFeed,
-    TrailerStart { trailer_len: usize },
-    Trailer { trailer_len: usize },
-    TrailerLineFeed { trailer_len: usize },
+    TrailerStart {
+        trailer_len: usize,
+    },
+    Trailer {
+        trailer_len: usize,
+    },
+    TrailerLineFeed {
+        trailer_len: usize,
+    },
     LastLineFeed,
     End,
 }
@@ -76,6 +97,7 @@ impl Place {
     fn step(self, byte: u8) -> Result<Self, BodyError> {
         match self {
             Self::Size { len, digit_count } => step_in_size(len, digit_count, byte),
+            Self::Blank { len, extension_len } => step_in_blank(len, extension_len, byte),
             Self::Extension { len, .. } if byte == b'\r' => Ok(Self::SizeLineFeed { len }),
             Self::Extension { len, extension_len } => step_in_extension(len, extension_len, byte),
             Self::SizeLineFeed { len: 0 } if byte == b'\n' => Ok(Self::TrailerStart { trailer_len: 0 }),
@@ -99,14 +121,30 @@ impl Place {
 }
 
 /// "recipients MUST anticipate potentially large hexadecimal numerals and prevent parsing errors due to
-/// integer conversion overflows" -- RFC 9112 §7.1. Without a sign, a prefix or blanks, which others take.
+/// integer conversion overflows" -- RFC 9112 §7.1. Without a sign, a prefix or blanks before it, which others
+/// take.
 fn step_in_size(len: u64, digit_count: u8, byte: u8) -> Result<Place, BodyError> {
     match (byte, char::from(byte).to_digit(16)) {
         (b'\r', _) if digit_count > 0 => Ok(Place::SizeLineFeed { len }),
         (b';', _) if digit_count > 0 => Ok(Place::Extension { len, extension_len: 1 }),
+        (b' ' | b'\t', _) if digit_count > 0 => Ok(Place::Blank { len, extension_len: 1 }),
         (_, Some(digit)) if digit_count < MAX_DIGIT_COUNT => {
             Ok(Place::Size { len: len << 4 | u64::from(digit), digit_count: digit_count + 1 })
         }
+        _ => Err(BodyError::InvalidChunkSize),
+    }
+}
+
+/// `chunk-ext = *( BWS ";" BWS chunk-ext-name .. )` (RFC 9112 §7.1.1), and "a recipient MUST parse for such bad
+/// whitespace and remove it before interpreting the protocol element" -- RFC 9110 §5.6.3. It is none without
+/// an extension behind it, and counts as a part of that.
+const fn step_in_blank(len: u64, extension_len: usize, byte: u8) -> Result<Place, BodyError> {
+    match byte {
+        b' ' | b'\t' if extension_len < MAX_EXTENSION_LEN => {
+            Ok(Place::Blank { len, extension_len: extension_len + 1 })
+        }
+        b';' => step_in_extension(len, extension_len, byte),
+        b' ' | b'\t' => Err(BodyError::ChunkExtensionTooLong { max: MAX_EXTENSION_LEN }),
         _ => Err(BodyError::InvalidChunkSize),
     }
 }
@@ -167,6 +205,7 @@ mod tests {
             (b"3\r\nabc\r\n0\r\n\r\n", b"abc", true),
             (b"3\r\nabc\r\n0002\r\n\r\n\r\n00\r\n\r\n", b"abc\r\n", true),
             (b"A;x=\"y\" z;\r\n0123456789\r\n0;last\r\nA: b\r\nC:\r\n\r\n", b"0123456789", true),
+            (b"3 ;x\r\nabc\r\n0\t \t;y = z\r\n\r\n", b"abc", true),
             (b"a\r\n01234", b"01234", false),
             (b"3\r\nabc\r\n0\r\n", b"abc", false),
             (b"0000000000000001\r\na\r\n", b"a", false),
@@ -182,7 +221,18 @@ mod tests {
             let body = format!("{size}\r\na\r\n0\r\n\r\n");
             assert_eq!(result(body.as_bytes()), Err(BodyError::InvalidChunkSize), "{size:?}");
         }
-        for body in [&b"1\na\n"[..], b"1\r\ra", b"1;a\nb", b"1;\0\r\n", b";a\r\n", b"\r\n"] {
+        for body in [
+            &b"1 a\r\n"[..],
+            b"1 \n",
+            b"1 1\r\n",
+            b" ;x\r\n",
+            b"1\na\n",
+            b"1\r\ra",
+            b"1;a\nb",
+            b"1;\0\r\n",
+            b";a\r\n",
+            b"\r\n",
+        ] {
             assert_eq!(result(body), Err(BodyError::InvalidChunkSize), "{}", body.escape_ascii());
         }
     }
@@ -206,6 +256,12 @@ mod tests {
         let body = |len: usize| format!("1;{}\r\na\r\n0\r\n\r\n", "x".repeat(len - 1));
         assert_eq!(result(body(256).as_bytes()), Ok((b"a".to_vec(), true)));
         assert_eq!(result(body(257).as_bytes()), Err(BodyError::ChunkExtensionTooLong { max: 256 }));
+        let blanks = |len: usize| format!("1{};\r\na\r\n0\r\n\r\n", " ".repeat(len - 1));
+        assert_eq!(result(blanks(256).as_bytes()), Ok((b"a".to_vec(), true)));
+        for len in [257, 258] {
+            let error = BodyError::ChunkExtensionTooLong { max: 256 };
+            assert_eq!(result(blanks(len).as_bytes()), Err(error), "{len}");
+        }
     }
 
     #[test]

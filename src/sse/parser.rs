@@ -15,9 +15,10 @@ const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 /// the next one.
 ///
 /// The time taken grows with the bytes alone, not with the number of pieces. Bytes that are not UTF-8 are
-/// replaced, not refused. Memory is bounded by [`max_line_len`](Self::max_line_len) for the line under way,
-/// the name and the id (the latter two are up to three times as long where they were not UTF-8), and by
-/// [`max_event_len`](Self::max_event_len) for the data. WHATWG HTML §9.2.6.
+/// replaced, not refused. Memory is bounded by [`max_line_len`](Self::max_line_len) for the line under way and
+/// the name (up to three times as long where it was not UTF-8), by [`max_event_len`](Self::max_event_len) for
+/// the data, and by [`max_id_len`](Self::max_id_len) for each of two ids, the last one and the one of the event
+/// under way; a buffer that grew may hold twice as much. WHATWG HTML §9.2.6.
 ///
 /// ```
 /// use talkback::sse::Parser;
@@ -37,6 +38,7 @@ const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 pub struct Parser {
     max_line_len: usize,
     max_event_len: usize,
+    max_id_len: usize,
     /// The start of a line whose end has not come; never longer than `max_line_len`.
     line: Vec<u8>,
     /// Each line of data with an LF behind it, so that empty means no data.
@@ -89,6 +91,7 @@ impl Parser {
         Self {
             max_line_len: DEFAULT_MAX_LEN,
             max_event_len: DEFAULT_MAX_LEN,
+            max_id_len: DEFAULT_MAX_LEN,
             line: Vec::new(),
             data: String::new(),
             name: String::new(),
@@ -116,6 +119,15 @@ impl Parser {
         Self { max_event_len, ..self }
     }
 
+    /// Sets the longest id to accept, in bytes as handed out; by default 1 MiB.
+    ///
+    /// An id is sent back in a header, and few servers take one of more than some KiB. A longer one is an
+    /// error, not ignored: a stream that is resumed behind an older id brings the same events again.
+    #[must_use]
+    pub fn max_id_len(self, max_id_len: usize) -> Self {
+        Self { max_id_len, ..self }
+    }
+
     /// Starts with a last event id that was kept from an earlier stream; by default the empty one.
     #[must_use]
     pub fn resume_after(self, last_event_id: impl Into<String>) -> Self {
@@ -133,6 +145,7 @@ impl Parser {
     /// After an error each call returns the same one, until [`restart`](Self::restart).
     /// - [`ParseError::LineTooBig`] if a line is longer than [`max_line_len`](Self::max_line_len).
     /// - [`ParseError::EventTooBig`] if data is longer than [`max_event_len`](Self::max_event_len).
+    /// - [`ParseError::IdTooBig`] if an id is longer than [`max_id_len`](Self::max_id_len).
     pub fn next_event(&mut self, input: &mut &[u8]) -> Result<Option<ServerEvent<'_>>, ParseError> {
         Ok(self.find_event(input)?.then(|| self.event()))
     }
@@ -170,9 +183,9 @@ impl Parser {
     ///
     /// The limits, the last event id and the reconnection time stay.
     pub fn restart(&mut self) {
-        let fresh = Self::new().max_line_len(self.max_line_len).max_event_len(self.max_event_len);
+        let Self { max_line_len, max_event_len, max_id_len, retry, .. } = *self;
         let last_event_id = mem::take(&mut self.last_event_id);
-        *self = Self { retry: self.retry, last_event_id, ..fresh };
+        *self = Self { max_line_len, max_event_len, max_id_len, retry, last_event_id, ..Self::new() };
     }
 
     /// Whether an event is complete; if not, `input` is empty.
@@ -242,12 +255,22 @@ impl Parser {
             }
             // "If the field value does not contain U+0000 NULL, then set the last event ID buffer to the
             // field value. Otherwise, ignore the field." -- WHATWG HTML §9.2.6
-            b"id" if !value.contains(&0) => self.id = Some(decode(value).into_owned()),
+            b"id" if !value.contains(&0) => self.id = Some(self.decode_id(value)?),
             b"retry" => self.retry = decode_retry(value).or(self.retry),
             // A comment has an empty name here; "otherwise: The field is ignored."
             _ => {}
         }
         Ok(false)
+    }
+
+    /// What isn't UTF-8 never gets shorter by decoding, so that nothing long is decoded.
+    fn decode_id(&self, value: &[u8]) -> Result<String, ParseError> {
+        let error = ParseError::IdTooBig { max: self.max_id_len };
+        if value.len() > self.max_id_len {
+            return Err(error);
+        }
+        let id = decode(value);
+        if id.len() > self.max_id_len { Err(error) } else { Ok(id.into_owned()) }
     }
 
     fn append_data(&mut self, value: &str) -> Result<(), ParseError> {
@@ -327,6 +350,11 @@ pub enum ParseError {
         /// The limit, in bytes.
         max: usize,
     },
+    /// An id is longer than [`Parser::max_id_len`].
+    IdTooBig {
+        /// The limit, in bytes.
+        max: usize,
+    },
 }
 
 impl fmt::Display for ParseError {
@@ -334,6 +362,7 @@ impl fmt::Display for ParseError {
         match self {
             Self::LineTooBig { max } => write!(f, "line of more than {max} bytes in event stream"),
             Self::EventTooBig { max } => write!(f, "event with more than {max} bytes of data"),
+            Self::IdTooBig { max } => write!(f, "event id of more than {max} bytes"),
         }
     }
 }
@@ -395,6 +424,19 @@ mod tests {
         let event = parser.next_event(&mut &b"\xef\xbb\xbfdata:\n\n"[..]).unwrap().unwrap();
         assert_eq!((event.name, event.data, event.last_event_id), ("message", "", "1"));
         assert_eq!(parser.next_event(&mut &b"123456789"[..]), Err(ParseError::LineTooBig { max: 8 }));
+    }
+
+    #[test]
+    fn id_at_its_limit_passes_and_one_past_is_refused() {
+        let mut parser = Parser::new().max_id_len(4);
+        assert_eq!(parser.next_event(&mut &b"id: 1234\n\nid: 5\xff\n\n"[..]), Ok(None));
+        assert_eq!(parser.last_event_id(), "5\u{fffd}");
+        // Also past it once decoded.
+        for stream in [&b"id: 12345\n\n"[..], b"id: 12\xff\n\n"] {
+            assert_eq!(parser.next_event(&mut &stream[..]), Err(ParseError::IdTooBig { max: 4 }));
+            parser.restart();
+        }
+        assert_eq!(parser.last_event_id(), "5\u{fffd}");
     }
 
     #[test]

@@ -157,6 +157,25 @@ fn redirects_are_followed_and_each_attempt_begins_at_the_address_given() {
 }
 
 #[test]
+fn what_was_withheld_from_another_server_stays_so_on_the_way_back() {
+    let (here, server) = listen();
+    let (there, other) = listen();
+    let back = redirect(307, &format!("http://{server}/back"));
+    let other_server = start(move || run(&there, vec![back]));
+    let away = redirect(307, &format!("http://{other}/away"));
+    let server_task = start(move || run(&here, vec![away, events("data: a\n\n"), no_content()]));
+    let subscribe =
+        subscribe(&format!("http://{server}/events")).header("X-Key", "secret").last_event_id("7");
+    let (events, error) = start(move || read(&mut subscribe.unconnected().unwrap())).end();
+    assert!(events.len() == 1 && error.is_none(), "{error:?}");
+    let requests = [server_task.end(), other_server.end()].concat();
+    let keys: Vec<_> = requests.iter().map(|request| header(request, "X-Key")).collect();
+    // The first, the one that came back; the next attempt, which begins anew; the other server's.
+    assert_eq!(keys, [Some("secret"), None, Some("secret"), None]);
+    assert!(requests.iter().all(|request| header(request, "Last-Event-ID") == Some("7")));
+}
+
+#[test]
 fn redirects_may_be_relative_and_keep_headers_on_the_same_host() {
     let answers = vec![redirect(302, "../b?c#d"), redirect(302, "?e"), events("data: a\n\n"), no_content()];
     let outcome = outcome_with(answers, |subscribe| subscribe.header("X-Key", "secret"));

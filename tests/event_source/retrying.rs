@@ -107,11 +107,14 @@ fn attempts_in_a_row_are_counted_and_bounded() {
         panic!("{:?}", outcome.error)
     };
     assert!(matches!(*last, EventSourceError::Disconnected));
-    // One byte of a stream, and the count begins anew.
-    let answers = vec![hang_up(), silent(), events(":"), silent(), hang_up(), hang_up()];
+    // An event, and the count begins anew; what is no event doesn't help.
+    let no_event = || events("id: 1\n:\nretry: 0\n");
+    let answers = vec![hang_up(), silent(), events("data\n\n"), silent(), no_event(), no_event()];
     let outcome = outcome_with(answers, three);
-    assert!(matches!(outcome.error, Some(EventSourceError::TooManyAttempts { count: 3, .. })));
-    assert_eq!(outcome.requests.len(), 6);
+    let Some(EventSourceError::TooManyAttempts { count: 3, last }) = outcome.error else {
+        panic!("{:?}", outcome.error)
+    };
+    assert!(matches!(*last, EventSourceError::Disconnected), "no fourth is made: {last:?}");
 }
 
 #[test]
@@ -125,6 +128,59 @@ fn without_attempts_the_end_of_the_stream_is_the_end() {
         assert!(std::error::Error::source(&error).is_some());
     }
     server.end();
+}
+
+#[test]
+fn a_stream_that_lives_for_a_while_is_no_failure() {
+    // Comments, for longer than 100 ms.
+    let quiet = || Answer::Pieces([vec![head("")], vec![b":\n".to_vec(); 100]].concat());
+    let outcome = outcome_with(vec![quiet(), quiet(), quiet(), no_content()], |subscribe| {
+        subscribe.max_attempt_count(Some(1))
+    });
+    assert!(outcome.error.is_none(), "{:?}", outcome.error);
+}
+
+#[test]
+fn a_server_cannot_have_its_clients_connect_without_a_pause() {
+    const COUNT: u32 = 4;
+    for stream in ["retry: 0\n:\n\n", "retry: 0\ndata\n\n"] {
+        let mut answers: Vec<_> = (0..COUNT).map(|_| events(stream)).collect();
+        answers.push(no_content());
+        let begun = Instant::now();
+        let outcome = outcome_with(answers, |subscribe| subscribe.max_reconnection_time(millis(1000)));
+        assert!(outcome.error.is_none());
+        assert!(begun.elapsed() >= COUNT * millis(100), "{stream:?}: {:?}", begun.elapsed());
+    }
+}
+
+#[test]
+fn the_reason_for_connecting_again_is_told() {
+    let cut = Answer::Bytes(chunked(b"data: b\n\n", 9)[..head(CHUNKED).len() + 14].to_vec());
+    let (url, server) = serve(vec![events("data: a\n\n"), cut, events("data: c\n\n"), no_content()]);
+    let mut source = subscribe(&url).connect().unwrap();
+    assert!(source.recv().unwrap().is_some());
+    assert!(source.last_error().is_none());
+    assert_eq!(source.recv().unwrap().unwrap().data, "b");
+    assert!(matches!(source.last_error(), Some(EventSourceError::Disconnected)));
+    assert_eq!(source.recv().unwrap().unwrap().data, "c");
+    assert!(matches!(source.last_error(), Some(EventSourceError::Body(_))), "{:?}", source.last_error());
+    assert_eq!(source.recv().unwrap(), None);
+    assert!(source.last_error().is_some());
+    server.end();
+}
+
+#[test]
+fn no_time_at_all_is_never_enough() {
+    let (_listener, address) = listen();
+    let subscribe = subscribe(&format!("http://{address}/"));
+    let error = subscribe.clone().connect_timeout(Some(Duration::ZERO)).connect().unwrap_err();
+    assert!(matches!(error, EventSourceError::ConnectTimeout), "{error:?}");
+    let impatient = subscribe.response_timeout(Some(Duration::ZERO));
+    let error = impatient.connect().unwrap_err();
+    assert!(matches!(error, EventSourceError::ResponseTimeout), "{error:?}");
+    // A first attempt is counted, also where no other is made.
+    let error = impatient.max_attempt_count(Some(0)).unconnected().unwrap().recv().unwrap_err();
+    assert!(matches!(error, EventSourceError::TooManyAttempts { count: 1, .. }), "{error:?}");
 }
 
 #[test]
@@ -150,8 +206,14 @@ fn a_server_that_falls_silent_is_given_up_and_asked_again() {
     assert_eq!(outcome.data(), ["a"]);
     assert!(outcome.error.is_none());
     assert_eq!(outcome.sent_ids(), [None, Some("1"), Some("1"), Some("1")]);
-    let outcome = outcome_with(vec![Answer::Hold(head(""))], |subscribe| {
+    // A stream that was quiet is no attempt that failed.
+    let quiet = || Answer::Hold(head(""));
+    let outcome = outcome_with(vec![quiet(), quiet(), no_content()], |subscribe| {
         subscribe.idle_timeout(Some(millis(50))).max_attempt_count(Some(1))
+    });
+    assert!(outcome.error.is_none(), "{:?}", outcome.error);
+    let outcome = outcome_with(vec![quiet()], |subscribe| {
+        subscribe.idle_timeout(Some(millis(50))).max_attempt_count(Some(0))
     });
     let Some(EventSourceError::TooManyAttempts { last, .. }) = outcome.error else { panic!("it gives up") };
     assert!(matches!(*last, EventSourceError::IdleTimeout), "{last:?}");

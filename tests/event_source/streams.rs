@@ -3,7 +3,7 @@
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 use proptest::collection::vec;
 use proptest::prelude::*;
-use talkback::client::EventSourceError;
+use talkback::client::{EventSourceError, Subscribe};
 use talkback::http::BodyError;
 use talkback::sse::{Event, ParseError};
 
@@ -143,6 +143,28 @@ fn event_at_its_limit_passes_and_one_past_is_the_end() {
         let too_big = ParseError::EventTooBig { max: 5 };
         assert!(passes || matches!(outcome.error, Some(EventSourceError::Parse(error)) if error == too_big));
     }
+}
+
+#[test]
+fn id_at_its_limit_passes_and_one_past_is_the_end() {
+    const MAX: usize = 4096;
+    for (len, passes) in [(MAX, true), (MAX + 1, false)] {
+        let id = "x".repeat(len);
+        let mut answers = vec![events(&format!("id: 1\ndata: a\n\nid: {id}\ndata: b\n\n"))];
+        answers.extend(passes.then(no_content));
+        let outcome = outcome(answers);
+        assert_eq!(outcome.data().len(), if passes { 2 } else { 1 });
+        match outcome.error {
+            None => assert!(passes && outcome.sent_ids()[1] == Some(&id)),
+            Some(EventSourceError::Parse(error)) => {
+                assert!(!passes && error == ParseError::IdTooBig { max: MAX });
+            }
+            error => panic!("{error:?}"),
+        }
+    }
+    let short = |subscribe: Subscribe| subscribe.max_id_len(1);
+    let error = outcome_with(vec![events("id: 12\n")], short).error;
+    assert!(matches!(error, Some(EventSourceError::Parse(ParseError::IdTooBig { max: 1 }))), "{error:?}");
 }
 
 #[test]
