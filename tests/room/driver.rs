@@ -186,7 +186,10 @@ impl Driver {
     fn check_page(&self, page: &Page<'_>, seq: u64, limits: PageLimits) {
         if let Some(gap) = page.gap() {
             assert_eq!((gap.epoch, gap.first, gap.last), (EPOCH, self.first(), self.last()));
-            assert_eq!(gap.cursor(), Cursor::new(EPOCH, seq));
+            let cursor = Cursor::new(EPOCH, seq);
+            assert_eq!(gap.cursor(), cursor);
+            let line: serde_json::Value = serde_json::from_slice(&gap.line()).unwrap();
+            assert_eq!((&line["id"], &line["gap"]["last"]), (&cursor.to_string().into(), &gap.last.into()));
         }
         let mut expected: Vec<&Entry> = Vec::new();
         let mut len = 0;
