@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::value::RawValue;
 
-use super::encoded::one_line;
-use super::{ClientId, PresenceLimits};
+use super::json::OneLine;
+use super::{ClientId, JsonError, PresenceLimits};
 
 /// The clients in a room, with a state each (a name, a colour: any JSON) and a count of connections.
 ///
@@ -101,13 +101,14 @@ impl Presence {
     /// # Errors
     /// Nothing is counted then.
     /// - [`PresenceError::StateTooLong`] if the state is longer than allowed.
+    /// - [`PresenceError::State`] if the state is JSON that some readers would refuse.
     /// - [`PresenceError::TooManyClients`] if it was not here, and no more may come.
     pub fn join(
         &mut self,
         client: &ClientId,
         state: &RawValue,
     ) -> Result<Option<PresenceEvent>, PresenceError> {
-        self.check_state(state)?;
+        let state = self.check_state(state)?;
         if let Some(here) = self.clients.get_mut(client) {
             here.connection_count = here.connection_count.saturating_add(1);
             if let Some(leaves_at) = here.leaves_at.take() {
@@ -118,7 +119,7 @@ impl Presence {
         if let Some(max) = self.limits.max_client_count.filter(|max| self.clients.len() >= *max) {
             return Err(PresenceError::TooManyClients { max });
         }
-        let state: Arc<str> = one_line(state).into();
+        let state: Arc<str> = state.text().into();
         let here = Client { state: state.clone(), connection_count: 1, leaves_at: None };
         self.clients.insert(client.clone(), here);
         Ok(Some(PresenceEvent::Joined { client: client.clone(), state }))
@@ -148,13 +149,14 @@ impl Presence {
     ///
     /// # Errors
     /// - [`PresenceError::StateTooLong`] if the state is longer than allowed.
+    /// - [`PresenceError::State`] if the state is JSON that some readers would refuse.
     /// - [`PresenceError::NotHere`] if the client is not here.
     pub fn update(
         &mut self,
         client: &ClientId,
         state: &RawValue,
     ) -> Result<Option<PresenceEvent>, PresenceError> {
-        self.check_state(state)?;
+        let state = self.check_state(state)?;
         let here = self.clients.get_mut(client).ok_or(PresenceError::NotHere)?;
         Ok(here.update(client, state))
     }
@@ -192,18 +194,18 @@ impl Presence {
         self.clients.len()
     }
 
-    fn check_state(&self, state: &RawValue) -> Result<(), PresenceError> {
+    fn check_state<'a>(&self, state: &'a RawValue) -> Result<OneLine<'a>, PresenceError> {
         let len = state.get().len();
         match self.limits.max_state_len {
             Some(max) if len > max => Err(PresenceError::StateTooLong { len, max }),
-            _ => Ok(()),
+            _ => Ok(OneLine::new(state)?),
         }
     }
 }
 
 impl Client {
-    fn update(&mut self, client: &ClientId, state: &RawValue) -> Option<PresenceEvent> {
-        let state = one_line(state);
+    fn update(&mut self, client: &ClientId, state: OneLine<'_>) -> Option<PresenceEvent> {
+        let state = state.text();
         if *state == *self.state {
             return None;
         }
@@ -238,8 +240,16 @@ pub enum PresenceError {
         /// The longest that is allowed.
         max: usize,
     },
+    /// Some readers would refuse the state: the client's fault.
+    State(JsonError),
     /// The client is not in the room: the caller's fault.
     NotHere,
+}
+
+impl From<JsonError> for PresenceError {
+    fn from(error: JsonError) -> Self {
+        Self::State(error)
+    }
 }
 
 impl fmt::Display for PresenceError {
@@ -247,9 +257,17 @@ impl fmt::Display for PresenceError {
         match self {
             Self::TooManyClients { max } => write!(f, "the room has {max} clients already"),
             Self::StateTooLong { len, max } => write!(f, "a state of {len} bytes is over the limit of {max}"),
+            Self::State(_) => f.write_str("the state of a client is not fit for every reader"),
             Self::NotHere => f.write_str("the client is not in the room"),
         }
     }
 }
 
-impl std::error::Error for PresenceError {}
+impl std::error::Error for PresenceError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::State(error) => Some(error),
+            Self::TooManyClients { .. } | Self::StateTooLong { .. } | Self::NotHere => None,
+        }
+    }
+}

@@ -26,11 +26,13 @@ fn at_most<T: Clone + std::fmt::Debug>(
 }
 
 fn limits() -> impl Strategy<Value = Limits> {
-    (at_most(0..12_usize), at_most(80..1500_usize), at_most(0..60_u64), at_most(0..30_usize)).prop_map(
-        |(max_count, max_len, max_age, max_remembered_count)| {
+    let lens = (at_most(80..1500_usize), at_most(80..400_usize));
+    (at_most(0..12_usize), lens, at_most(0..60_u64), at_most(0..30_usize)).prop_map(
+        |(max_count, (max_len, max_publication_len), max_age, max_remembered_count)| {
             Limits::default()
                 .max_count(max_count)
                 .max_len(max_len)
+                .max_publication_len(max_publication_len)
                 .max_age(max_age.map(Duration::from_millis))
                 .max_remembered_count(max_remembered_count)
         },
