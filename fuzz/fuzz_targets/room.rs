@@ -91,6 +91,7 @@ fn act(operation: &Operation, driver: &mut Driver, table: &mut Table) {
         Operation::Step(index, ref page) => driver.step(index.into(), page_limits(page)),
         Operation::Join(client, len) => table.join(client, len.into()),
         Operation::Update(client, len) => table.update(client, len.into()),
+        Operation::Leave(client, u8::MAX) => table.leave(client, Duration::MAX),
         Operation::Leave(client, grace) => table.leave(client, milliseconds(grace)),
     }
 }

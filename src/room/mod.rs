@@ -49,5 +49,5 @@ pub use json::JsonError;
 pub use limits::{Limits, MAX_JSON_DEPTH, PageLimits, PresenceLimits};
 pub use log::{Log, PublishError, Published};
 pub use page::{After, Gap, Page};
-pub use presence::{Member, Presence, PresenceError, PresenceEvent};
+pub use presence::{MAX_GRACE, Member, Presence, PresenceError, PresenceEvent};
 pub use publication::Publication;

@@ -10,6 +10,10 @@ use serde_json::value::RawValue;
 use super::json::OneLine;
 use super::{ClientId, JsonError, PresenceLimits};
 
+/// How long a client is awaited back at most, whatever grace it is given: a day. Longer ones are cut to it, so
+/// that none is past what a clock can tell, and nobody keeps a place for ever.
+pub const MAX_GRACE: Duration = Duration::from_secs(24 * 60 * 60);
+
 /// The clients in a room, with a state each (a name, a colour: any JSON) and a count of connections.
 ///
 /// A client is here from its first connection until a grace time after its last has ended: one that comes
@@ -125,23 +129,34 @@ impl Presence {
         Ok(Some(PresenceEvent::Joined { client: client.clone(), state }))
     }
 
-    /// Counts a connection of a client out. Once it has none, it is gone after `grace`: at once if that is
-    /// zero, as for one that said farewell.
+    /// Counts a connection of a client out. Once it has none, it is gone after `grace`, at most
+    /// [`MAX_GRACE`]: at once if that is zero, as for one that said farewell.
+    ///
+    /// One that is awaited back has no connection to count out. Then a `grace` of zero ends the waiting, as
+    /// for a farewell that comes after the connection was lost; any other changes nothing.
     ///
     /// `None`: it is still here, or awaited back, or it was not here.
     pub fn leave(&mut self, now: Instant, client: &ClientId, grace: Duration) -> Option<PresenceEvent> {
         let here = self.clients.get_mut(client)?;
-        // Who has none is awaited back already: this call is one too many.
-        here.connection_count = here.connection_count.checked_sub(1)?;
+        let was_awaited = here.connection_count == 0;
+        here.connection_count = here.connection_count.saturating_sub(1);
         if here.connection_count > 0 {
             return None;
         }
         if grace.is_zero() {
+            let awaited = here.leaves_at.map(|leaves_at| (leaves_at, client.clone()));
+            if let Some(awaited) = awaited {
+                self.leaving.remove(&awaited);
+            }
             self.clients.remove(client);
             return Some(PresenceEvent::Left { client: client.clone() });
         }
-        here.leaves_at = now.checked_add(grace);
-        self.leaving.extend(here.leaves_at.map(|leaves_at| (leaves_at, client.clone())));
+        if !was_awaited {
+            // A clock that ends before that has them leave now: nobody must stay for ever.
+            let leaves_at = now.checked_add(grace.min(MAX_GRACE)).unwrap_or(now);
+            here.leaves_at = Some(leaves_at);
+            self.leaving.insert((leaves_at, client.clone()));
+        }
         None
     }
 

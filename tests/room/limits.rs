@@ -3,8 +3,8 @@
 use std::time::{Duration, Instant};
 
 use talkback::room::{
-    After, ClientId, Cursor, JsonError, Limits, Log, MAX_JSON_DEPTH, PageLimits, Presence, PresenceError,
-    PresenceEvent, PresenceLimits, PublishError,
+    After, ClientId, Cursor, JsonError, Limits, Log, MAX_GRACE, MAX_JSON_DEPTH, PageLimits, Presence,
+    PresenceError, PresenceEvent, PresenceLimits, PublishError,
 };
 
 use crate::{publish, raw};
@@ -209,4 +209,39 @@ fn a_client_that_comes_back_in_time_does_not_flap() {
     assert_eq!(presence.leave(now, &ada, Duration::ZERO), Some(PresenceEvent::Left { client: ada.clone() }));
     assert_eq!((presence.count(), presence.leave(now, &ada, MILLISECOND)), (0, None));
     assert_eq!(presence.update(&ada, &raw("1")), Err(PresenceError::NotHere));
+}
+
+#[test]
+fn a_farewell_after_the_connection_was_lost_frees_the_place_at_once() {
+    let (mut presence, now) = (Presence::new(PresenceLimits::default()), Instant::now());
+    let ada = ClientId::new("ada").unwrap();
+    presence.join(&ada, &raw("1")).unwrap();
+    assert_eq!(presence.leave(now, &ada, 10 * MILLISECOND), None);
+    // One call too many, but no farewell: the first grace holds.
+    assert_eq!(presence.leave(now, &ada, MILLISECOND), None);
+    assert_eq!(presence.poll_timeout(), Some(now + 10 * MILLISECOND));
+    assert_eq!(presence.leave(now, &ada, Duration::ZERO), Some(PresenceEvent::Left { client: ada.clone() }));
+    assert_eq!((presence.count(), presence.poll_timeout()), (0, None));
+    // Who comes anew is not taken for the one that left.
+    presence.join(&ada, &raw("1")).unwrap();
+    assert_eq!((presence.expire(now + 10 * MILLISECOND), presence.count()), (vec![], 1));
+}
+
+#[test]
+fn nobody_is_awaited_for_longer_than_the_longest_grace() {
+    let now = Instant::now();
+    let ada = ClientId::new("ada").unwrap();
+    let shorter = MAX_GRACE - Duration::from_nanos(1);
+    for (grace, awaited) in [
+        (shorter, shorter),
+        (MAX_GRACE, MAX_GRACE),
+        (MAX_GRACE + Duration::from_nanos(1), MAX_GRACE),
+        (Duration::MAX, MAX_GRACE),
+    ] {
+        let mut presence = Presence::new(PresenceLimits::default());
+        presence.join(&ada, &raw("1")).unwrap();
+        assert_eq!(presence.leave(now, &ada, grace), None);
+        assert_eq!(presence.poll_timeout(), Some(now + awaited));
+        assert_eq!(presence.expire(now + awaited), [PresenceEvent::Left { client: ada.clone() }]);
+    }
 }
