@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use serde_json::value::RawValue;
 use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
-use talkback::room::{ClientId, Limits, Log, MessageId, PublishError};
+use talkback::room::{After, ClientId, Limits, Log, MessageId, PageLimits, PublishError};
 
 #[global_allocator]
 static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
@@ -53,8 +53,18 @@ fn memory_is_taken_for_what_is_stored_and_for_nothing_else() {
     // What is taken is copied twice, ends of line in it or not.
     let limits = Limits::default().max_publication_len(None).max_len(None);
     for data in [format!("[\"{long}\"]"), format!("[\n\"{long}\"\r\n]")] {
-        let (len, result) = publish(&mut Log::new(1, limits), &raw(data));
+        log = Log::new(1, limits);
+        let (len, result) = publish(&mut log, &raw(data));
         assert_eq!(result, Ok(true));
         assert!(len < 2 * MIB + NOISE, "{len} bytes for two copies");
     }
+
+    // A page is copied into one buffer.
+    let page = log.read(After::Start, PageLimits::default());
+    assert_eq!(page.publications().count(), 1);
+    let before = ALLOCATOR.stats();
+    let body = page.to_json();
+    let after = ALLOCATOR.stats();
+    let counts = [(before.allocations, after.allocations), (before.reallocations, after.reallocations)];
+    assert_eq!(counts.map(|(before, after)| after - before), [1, 0], "{} bytes", body.len());
 }

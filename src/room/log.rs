@@ -76,8 +76,8 @@ impl Log {
     /// Has the text messages of publications to come compressed, each once, as
     /// [`Prepared::compressed`](crate::protocol::Prepared::compressed) does.
     #[must_use]
-    pub fn with_deflate(mut self, options: Deflate) -> Self {
-        self.deflate = Some(options);
+    pub fn deflate(mut self, deflate: Deflate) -> Self {
+        self.deflate = Some(deflate);
         self
     }
 

@@ -1,12 +1,15 @@
 //! What a reader gets: the publications after its cursor, and a gap where there are some that it can't have.
 
-use std::fmt;
+use std::fmt::{self, Write};
 
 use bytes::Bytes;
 
 use super::encoded::Encoded;
 use super::{Cursor, CursorError, Log, Publication};
 use crate::protocol::Prepared;
+
+/// What the body of a poll has before its publications, in bytes, with the longest numbers.
+const MAX_HEAD_LEN: usize = 160;
 
 /// Where to read on.
 ///
@@ -181,13 +184,15 @@ impl<'a> Page<'a> {
     pub fn to_json(&self) -> Vec<u8> {
         let Gap { epoch, first, last } = self.log.range();
         let (gap, cursor) = (self.gap.is_some(), self.cursor());
-        let head = format!(
-            r#"{{"epoch":"{epoch:016x}","first":{first},"last":{last},"gap":{gap},"cursor":"{cursor}","messages":["#
-        );
         // Each with a comma behind, but the last; and the end.
         let len = self.publications().map(|publication| publication.json().len() + 1).sum::<usize>();
-        let mut body = Vec::with_capacity(head.len() + len + 2);
-        body.extend_from_slice(head.as_bytes());
+        let mut head = String::with_capacity(MAX_HEAD_LEN + len + 2);
+        // A `String` never fails.
+        let _ = write!(
+            head,
+            r#"{{"epoch":"{epoch:016x}","first":{first},"last":{last},"gap":{gap},"cursor":"{cursor}","messages":["#
+        );
+        let mut body = head.into_bytes();
         for (index, publication) in self.publications().enumerate() {
             if index > 0 {
                 body.push(b',');

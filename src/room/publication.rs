@@ -156,7 +156,7 @@ impl Publication {
     }
 
     /// The object as a text message, framed, and compressed if the log was
-    /// [made so](super::Log::with_deflate). The first call makes it, and copies the object; a call of
+    /// [made so](super::Log::deflate). The first call makes it, and copies the object; a call of
     /// another thread waits for that.
     #[must_use]
     pub fn websocket(&self) -> &Prepared {

@@ -139,7 +139,7 @@ fn a_frame_is_compressed_for_those_who_agreed() {
     use talkback::protocol::{Config, Deflate, Protocol, Role};
 
     let options = Deflate::shared();
-    let mut log = Log::new(1, Limits::default()).with_deflate(options);
+    let mut log = Log::new(1, Limits::default()).deflate(options);
     publish(&mut log, Instant::now(), 1, &format!("\"{}\"", "x".repeat(10_000))).unwrap();
     let page = log.read(After::Start, PageLimits::default());
     let publication = page.publications().next().unwrap();
