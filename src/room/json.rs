@@ -225,6 +225,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
         #[test]
         fn what_is_taken_is_what_a_strict_reader_takes(
             pieces in proptest::collection::vec(r#"\\u[dD][0789abcDEF][0-9a-f]{2}|\\u00[0-7]1|\\[\\nu"]|u|d83d|é|\[|1"#, 0..6),
