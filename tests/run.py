@@ -180,7 +180,7 @@ def crate_steps(quick):
     if not quick:
         steps.extend(
             cargo(f"lints with {name}", "clippy", "--locked", "--all-targets", "--no-default-features", *features, "--", "-D", "warnings")
-            for name, features in (("no feature", []), ("server alone", ["--features", "server"]), ("the rest", ["--features", "deflate,simd,wide"])))
+            for name, features in (("no feature", []), ("server alone", ["--features", "server"]), ("rooms alone", ["--features", "rooms"]), ("the rest", ["--features", "deflate,simd,wide"])))
         steps.append(cargo("tests with no feature", "test", "--locked", "--no-fail-fast", "--no-default-features", count=cargo_tests))
         steps.append(cargo("tests of masking with wide", "test", "--locked", "--lib", "--features", "wide", "mask", count=cargo_tests))
         steps.append(Step("instructions", [sys.executable, "benches/codec/instructions.py"], last_line))

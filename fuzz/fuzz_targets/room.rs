@@ -18,6 +18,7 @@ use talkback::room::{Limits, PageLimits, PresenceLimits};
 struct Input<'a> {
     max_count: Option<u8>,
     max_len: Option<u16>,
+    max_publication_len: Option<u16>,
     /// In milliseconds, as all times.
     max_age: Option<u8>,
     max_remembered_count: Option<u8>,
@@ -61,6 +62,7 @@ fuzz_target!(|input: Input<'_>| {
     let limits = Limits::default()
         .max_count(input.max_count.map(usize::from))
         .max_len(input.max_len.map(usize::from))
+        .max_publication_len(input.max_publication_len.map(usize::from))
         .max_age(input.max_age.map(milliseconds))
         .max_remembered_count(input.max_remembered_count.map(usize::from));
     let presence_limits = PresenceLimits::default()
@@ -89,6 +91,7 @@ fn act(operation: &Operation, driver: &mut Driver, table: &mut Table) {
         Operation::Step(index, ref page) => driver.step(index.into(), page_limits(page)),
         Operation::Join(client, len) => table.join(client, len.into()),
         Operation::Update(client, len) => table.update(client, len.into()),
+        Operation::Leave(client, u8::MAX) => table.leave(client, Duration::MAX),
         Operation::Leave(client, grace) => table.leave(client, milliseconds(grace)),
     }
 }

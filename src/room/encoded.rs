@@ -1,9 +1,6 @@
 //! A JSON object as each transport carries it.
 
-use std::borrow::Cow;
-
 use bytes::Bytes;
-use serde_json::value::RawValue;
 
 use super::Cursor;
 use crate::protocol::Prepared;
@@ -60,13 +57,6 @@ impl Encoded {
     }
 }
 
-/// JSON in one line: an end of line in it can only stand between tokens, where it means nothing; but it would
-/// end the line of a transport.
-pub(super) fn one_line(json: &RawValue) -> Cow<'_, str> {
-    let json = json.get();
-    if json.contains(['\r', '\n']) { Cow::Owned(json.replace(['\r', '\n'], "")) } else { Cow::Borrowed(json) }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -80,12 +70,5 @@ mod tests {
         assert_eq!(encoded.websocket().payload(), encoded.json());
         let named = Encoded::new("gap", Cursor::new(0, 0), "{}");
         assert_eq!(&named.event()[..], b"event: gap\nid: 0000000000000000-0\ndata: {}\n\n");
-    }
-
-    #[test]
-    fn ends_of_line_go_and_escaped_ones_stay() {
-        let pretty = RawValue::from_string("[1,\r\n\t\"a\\nb\",\n{\"c\" :\r2}]".to_owned()).unwrap();
-        assert_eq!(one_line(&pretty), "[1,\t\"a\\nb\",{\"c\" :2}]");
-        RawValue::from_string("\"a\nb\"".to_owned()).unwrap_err();
     }
 }

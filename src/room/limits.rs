@@ -2,6 +2,11 @@
 
 use std::time::Duration;
 
+/// How deeply arrays and objects may be nested in the data of a publication and in the state of a client:
+/// `[]` is one level deep. With the three levels of a page around it, it stays within the 64 that careful
+/// readers allow.
+pub const MAX_JSON_DEPTH: usize = 60;
+
 /// Makes the method that sets a field, with the field's name.
 macro_rules! setters {
     ($($field:ident: $type:ty, $what:literal;)*) => { $(
@@ -33,6 +38,9 @@ pub struct Limits {
     /// Bytes of all publications kept, each as its JSON object; so also of a single one, which is refused
     /// past it. Default 1 MiB. The memory taken is up to three times that, and some 650 bytes a publication.
     pub max_len: Option<usize>,
+    /// Bytes of a single publication, as its JSON object; it is refused past it, so that one can't drive the
+    /// whole history out. Default 64 KiB.
+    pub max_publication_len: Option<usize>,
     /// How old a publication gets, and how long it is remembered, so that it is recognised when it is sent
     /// again. Default an hour. Kept by the calls that are told the time; reading isn't.
     pub max_age: Option<Duration>,
@@ -46,6 +54,7 @@ impl Default for Limits {
         Self {
             max_count: Some(1_000),
             max_len: Some(1 << 20),
+            max_publication_len: Some(64 * 1024),
             max_age: Some(Duration::from_secs(60 * 60)),
             max_remembered_count: Some(10_000),
         }
@@ -56,6 +65,7 @@ impl Limits {
     setters! {
         max_count: Option<usize>, "how many publications are kept";
         max_len: Option<usize>, "how many bytes of publications are kept";
+        max_publication_len: Option<usize>, "how long a publication may be";
         max_age: Option<Duration>, "how long a publication is kept";
         max_remembered_count: Option<usize>, "how many publications are remembered";
     }

@@ -6,9 +6,10 @@ use std::time::Instant;
 
 use serde_json::value::RawValue;
 
+use super::json::OneLine;
 use super::memory::Memory;
 use super::publication::Draft;
-use super::{After, ClientId, Cursor, Gap, Limits, MessageId, Page, PageLimits, Publication};
+use super::{After, ClientId, Cursor, Gap, JsonError, Limits, MessageId, Page, PageLimits, Publication};
 use crate::protocol::Deflate;
 
 /// What was published in a room, in order.
@@ -75,20 +76,26 @@ impl Log {
     /// Has the text messages of publications to come compressed, each once, as
     /// [`Prepared::compressed`](crate::protocol::Prepared::compressed) does.
     #[must_use]
-    pub fn with_deflate(mut self, options: Deflate) -> Self {
-        self.deflate = Some(options);
+    pub fn deflate(mut self, deflate: Deflate) -> Self {
+        self.deflate = Some(deflate);
         self
     }
 
     /// Stores a publication, unless it was before: the same client and message ids, while they are
     /// remembered, give the place of the first, whatever the data.
     ///
+    /// Remembered are those kept, and of all clients together the last
+    /// [`max_remembered_count`](Limits::max_remembered_count): in a room in which others speak a lot, what is
+    /// sent again late is stored again.
+    ///
     /// `at` is the time to tell readers, in milliseconds since the Unix epoch; `now` the one to count its age
-    /// from. What is too much or too old by now is given up. Copies the data twice, and takes constant time
-    /// beside that, spread over all publications.
+    /// from. What is too much or too old by now is given up. Looks through the data once and copies it twice,
+    /// and takes constant time beside that, spread over all publications.
     ///
     /// # Errors
-    /// [`PublishError::TooBig`] if it is longer than all that may be kept: the log is as it was.
+    /// Nothing was copied then, and only what is too old is not kept any more.
+    /// - [`PublishError::Data`] if the data is JSON that some readers would refuse.
+    /// - [`PublishError::TooBig`] if it is longer than allowed, or than all that may be kept.
     pub fn publish(
         &mut self,
         now: Instant,
@@ -103,9 +110,10 @@ impl Log {
             return Ok(Published { cursor: Cursor::new(self.epoch, seq), is_new: false });
         }
         let cursor = Cursor::new(self.epoch, self.last.saturating_add(1));
-        let draft = Draft::new(cursor, at, client, message, data);
+        let draft = Draft { cursor, at, client, message, data: OneLine::new(data)? };
         let len = draft.len();
-        if let Some(max) = self.limits.max_len.filter(|max| len > *max) {
+        let max = [self.limits.max_publication_len, self.limits.max_len].into_iter().flatten().min();
+        if let Some(max) = max.filter(|max| len > *max) {
             return Err(PublishError::TooBig { len, max });
         }
         self.make_room(len);
@@ -246,24 +254,40 @@ fn is_old(limits: &Limits, published: Instant, now: Instant) -> bool {
 #[non_exhaustive]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PublishError {
-    /// It alone is longer than all that may be kept: the publisher's fault.
+    /// It is longer than one may be, or than all that may be kept: the publisher's fault.
     TooBig {
         /// Bytes of its JSON object, the ids and the time included.
         len: usize,
-        /// What is allowed, [`Limits::max_len`].
+        /// What is allowed, [`Limits::max_publication_len`] or [`Limits::max_len`], whichever is less.
         max: usize,
     },
+    /// Some readers would refuse its data: the publisher's fault.
+    Data(JsonError),
+}
+
+impl From<JsonError> for PublishError {
+    fn from(error: JsonError) -> Self {
+        Self::Data(error)
+    }
 }
 
 impl fmt::Display for PublishError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::TooBig { len, max } => write!(f, "a publication of {len} bytes is over the limit of {max}"),
+            Self::Data(_) => f.write_str("the data of a publication is not fit for every reader"),
         }
     }
 }
 
-impl std::error::Error for PublishError {}
+impl std::error::Error for PublishError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Data(error) => Some(error),
+            Self::TooBig { .. } => None,
+        }
+    }
+}
 
 #[cfg(test)]
 mod tests {

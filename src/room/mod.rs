@@ -35,6 +35,7 @@
 mod cursor;
 mod encoded;
 mod id;
+mod json;
 mod limits;
 mod log;
 mod memory;
@@ -44,8 +45,9 @@ mod publication;
 
 pub use cursor::{Cursor, CursorError, MAX_CURSOR_LEN};
 pub use id::{ClientId, IdError, MAX_ID_LEN, MessageId};
-pub use limits::{Limits, PageLimits, PresenceLimits};
+pub use json::JsonError;
+pub use limits::{Limits, MAX_JSON_DEPTH, PageLimits, PresenceLimits};
 pub use log::{Log, PublishError, Published};
 pub use page::{After, Gap, Page};
-pub use presence::{Member, Presence, PresenceError, PresenceEvent};
+pub use presence::{MAX_GRACE, Member, Presence, PresenceError, PresenceEvent};
 pub use publication::Publication;

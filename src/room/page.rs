@@ -1,12 +1,15 @@
 //! What a reader gets: the publications after its cursor, and a gap where there are some that it can't have.
 
-use std::fmt;
+use std::fmt::{self, Write};
 
 use bytes::Bytes;
 
 use super::encoded::Encoded;
 use super::{Cursor, CursorError, Log, Publication};
 use crate::protocol::Prepared;
+
+/// What the body of a poll has before its publications, in bytes, with the longest numbers.
+const MAX_HEAD_LEN: usize = 160;
 
 /// Where to read on.
 ///
@@ -45,8 +48,9 @@ impl From<Result<Cursor, CursorError>> for After {
 /// Publications were missed: the cursor is from another epoch or from the future, can't be read, or some of
 /// what followed it is not kept any more. What is left is from `first` to `last`.
 ///
-/// Every transport has a way to say so. Its event bears the cursor behind which what is left begins, so that
-/// a browser that loses its connection then is not told of the same gap again.
+/// Every transport has a way to say so. Like a publication it bears an `id`, the cursor behind which what is
+/// left begins: who remembers the `id` of whatever came last is not told of the same gap again, also where
+/// nothing is left.
 ///
 /// ```
 /// use talkback::room::{After, Cursor, Limits, Log, PageLimits};
@@ -55,7 +59,7 @@ impl From<Result<Cursor, CursorError>> for After {
 /// let page = log.read(Cursor::new(0xbee, 7), PageLimits::default());
 /// let gap = page.gap().unwrap();
 /// assert_eq!((gap.epoch, gap.first, gap.last), (0xfeed, 1, 0)); // there is nothing
-/// let json = r#"{"gap":{"epoch":"000000000000feed","first":1,"last":0}}"#;
+/// let json = r#"{"id":"000000000000feed-0","gap":{"epoch":"000000000000feed","first":1,"last":0}}"#;
 /// assert_eq!(gap.line(), format!("{json}\n").as_bytes());
 /// assert_eq!(gap.event(), format!("event: gap\nid: 000000000000feed-0\ndata: {json}\n\n").as_bytes());
 /// ```
@@ -96,9 +100,10 @@ impl Gap {
     }
 
     fn encode(&self) -> Encoded {
-        let Self { epoch, first, last } = self;
-        let json = format!(r#"{{"gap":{{"epoch":"{epoch:016x}","first":{first},"last":{last}}}}}"#);
-        Encoded::new("gap", self.cursor(), &json)
+        let (Self { epoch, first, last }, id) = (self, self.cursor());
+        let json =
+            format!(r#"{{"id":"{id}","gap":{{"epoch":"{epoch:016x}","first":{first},"last":{last}}}}}"#);
+        Encoded::new("gap", id, &json)
     }
 }
 
@@ -179,13 +184,15 @@ impl<'a> Page<'a> {
     pub fn to_json(&self) -> Vec<u8> {
         let Gap { epoch, first, last } = self.log.range();
         let (gap, cursor) = (self.gap.is_some(), self.cursor());
-        let head = format!(
-            r#"{{"epoch":"{epoch:016x}","first":{first},"last":{last},"gap":{gap},"cursor":"{cursor}","messages":["#
-        );
         // Each with a comma behind, but the last; and the end.
         let len = self.publications().map(|publication| publication.json().len() + 1).sum::<usize>();
-        let mut body = Vec::with_capacity(head.len() + len + 2);
-        body.extend_from_slice(head.as_bytes());
+        let mut head = String::with_capacity(MAX_HEAD_LEN + len + 2);
+        // A `String` never fails.
+        let _ = write!(
+            head,
+            r#"{{"epoch":"{epoch:016x}","first":{first},"last":{last},"gap":{gap},"cursor":"{cursor}","messages":["#
+        );
+        let mut body = head.into_bytes();
         for (index, publication) in self.publications().enumerate() {
             if index > 0 {
                 body.push(b',');

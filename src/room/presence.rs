@@ -7,8 +7,12 @@ use std::time::{Duration, Instant};
 
 use serde_json::value::RawValue;
 
-use super::encoded::one_line;
-use super::{ClientId, PresenceLimits};
+use super::json::OneLine;
+use super::{ClientId, JsonError, PresenceLimits};
+
+/// How long a client is awaited back at most, whatever grace it is given: a day. Longer ones are cut to it, so
+/// that none is past what a clock can tell, and nobody keeps a place for ever.
+pub const MAX_GRACE: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// The clients in a room, with a state each (a name, a colour: any JSON) and a count of connections.
 ///
@@ -101,13 +105,14 @@ impl Presence {
     /// # Errors
     /// Nothing is counted then.
     /// - [`PresenceError::StateTooLong`] if the state is longer than allowed.
+    /// - [`PresenceError::State`] if the state is JSON that some readers would refuse.
     /// - [`PresenceError::TooManyClients`] if it was not here, and no more may come.
     pub fn join(
         &mut self,
         client: &ClientId,
         state: &RawValue,
     ) -> Result<Option<PresenceEvent>, PresenceError> {
-        self.check_state(state)?;
+        let state = self.check_state(state)?;
         if let Some(here) = self.clients.get_mut(client) {
             here.connection_count = here.connection_count.saturating_add(1);
             if let Some(leaves_at) = here.leaves_at.take() {
@@ -118,29 +123,40 @@ impl Presence {
         if let Some(max) = self.limits.max_client_count.filter(|max| self.clients.len() >= *max) {
             return Err(PresenceError::TooManyClients { max });
         }
-        let state: Arc<str> = one_line(state).into();
+        let state: Arc<str> = state.text().into();
         let here = Client { state: state.clone(), connection_count: 1, leaves_at: None };
         self.clients.insert(client.clone(), here);
         Ok(Some(PresenceEvent::Joined { client: client.clone(), state }))
     }
 
-    /// Counts a connection of a client out. Once it has none, it is gone after `grace`: at once if that is
-    /// zero, as for one that said farewell.
+    /// Counts a connection of a client out. Once it has none, it is gone after `grace`, at most
+    /// [`MAX_GRACE`]: at once if that is zero, as for one that said farewell.
+    ///
+    /// One that is awaited back has no connection to count out. Then a `grace` of zero ends the waiting, as
+    /// for a farewell that comes after the connection was lost; any other changes nothing.
     ///
     /// `None`: it is still here, or awaited back, or it was not here.
     pub fn leave(&mut self, now: Instant, client: &ClientId, grace: Duration) -> Option<PresenceEvent> {
         let here = self.clients.get_mut(client)?;
-        // Who has none is awaited back already: this call is one too many.
-        here.connection_count = here.connection_count.checked_sub(1)?;
+        let was_awaited = here.connection_count == 0;
+        here.connection_count = here.connection_count.saturating_sub(1);
         if here.connection_count > 0 {
             return None;
         }
         if grace.is_zero() {
+            let awaited = here.leaves_at.map(|leaves_at| (leaves_at, client.clone()));
+            if let Some(awaited) = awaited {
+                self.leaving.remove(&awaited);
+            }
             self.clients.remove(client);
             return Some(PresenceEvent::Left { client: client.clone() });
         }
-        here.leaves_at = now.checked_add(grace);
-        self.leaving.extend(here.leaves_at.map(|leaves_at| (leaves_at, client.clone())));
+        if !was_awaited {
+            // A clock that ends before that has them leave now: nobody must stay for ever.
+            let leaves_at = now.checked_add(grace.min(MAX_GRACE)).unwrap_or(now);
+            here.leaves_at = Some(leaves_at);
+            self.leaving.insert((leaves_at, client.clone()));
+        }
         None
     }
 
@@ -148,13 +164,14 @@ impl Presence {
     ///
     /// # Errors
     /// - [`PresenceError::StateTooLong`] if the state is longer than allowed.
+    /// - [`PresenceError::State`] if the state is JSON that some readers would refuse.
     /// - [`PresenceError::NotHere`] if the client is not here.
     pub fn update(
         &mut self,
         client: &ClientId,
         state: &RawValue,
     ) -> Result<Option<PresenceEvent>, PresenceError> {
-        self.check_state(state)?;
+        let state = self.check_state(state)?;
         let here = self.clients.get_mut(client).ok_or(PresenceError::NotHere)?;
         Ok(here.update(client, state))
     }
@@ -192,18 +209,18 @@ impl Presence {
         self.clients.len()
     }
 
-    fn check_state(&self, state: &RawValue) -> Result<(), PresenceError> {
+    fn check_state<'a>(&self, state: &'a RawValue) -> Result<OneLine<'a>, PresenceError> {
         let len = state.get().len();
         match self.limits.max_state_len {
             Some(max) if len > max => Err(PresenceError::StateTooLong { len, max }),
-            _ => Ok(()),
+            _ => Ok(OneLine::new(state)?),
         }
     }
 }
 
 impl Client {
-    fn update(&mut self, client: &ClientId, state: &RawValue) -> Option<PresenceEvent> {
-        let state = one_line(state);
+    fn update(&mut self, client: &ClientId, state: OneLine<'_>) -> Option<PresenceEvent> {
+        let state = state.text();
         if *state == *self.state {
             return None;
         }
@@ -238,8 +255,16 @@ pub enum PresenceError {
         /// The longest that is allowed.
         max: usize,
     },
+    /// Some readers would refuse the state: the client's fault.
+    State(JsonError),
     /// The client is not in the room: the caller's fault.
     NotHere,
+}
+
+impl From<JsonError> for PresenceError {
+    fn from(error: JsonError) -> Self {
+        Self::State(error)
+    }
 }
 
 impl fmt::Display for PresenceError {
@@ -247,9 +272,17 @@ impl fmt::Display for PresenceError {
         match self {
             Self::TooManyClients { max } => write!(f, "the room has {max} clients already"),
             Self::StateTooLong { len, max } => write!(f, "a state of {len} bytes is over the limit of {max}"),
+            Self::State(_) => f.write_str("the state of a client is not fit for every reader"),
             Self::NotHere => f.write_str("the client is not in the room"),
         }
     }
 }
 
-impl std::error::Error for PresenceError {}
+impl std::error::Error for PresenceError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::State(error) => Some(error),
+            Self::TooManyClients { .. } | Self::StateTooLong { .. } | Self::NotHere => None,
+        }
+    }
+}

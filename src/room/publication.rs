@@ -5,9 +5,9 @@ use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
-use serde_json::value::RawValue;
 
-use super::encoded::{Encoded, one_line};
+use super::encoded::Encoded;
+use super::json::OneLine;
 use super::{ClientId, Cursor, MessageId};
 use crate::protocol::{Deflate, Prepared};
 
@@ -49,57 +49,60 @@ struct Stored {
     frame: OnceLock<Prepared>,
 }
 
-/// A publication to be, of which its length is to be judged.
+/// A publication to be, of which the length is to be judged before any memory is taken.
 #[derive(Debug)]
-pub(super) struct Draft {
-    cursor: Cursor,
-    at: u64,
-    client: ClientId,
-    message: MessageId,
-    json: String,
-    data: Range<usize>,
+pub(super) struct Draft<'a> {
+    pub(super) cursor: Cursor,
+    pub(super) at: u64,
+    pub(super) client: &'a ClientId,
+    pub(super) message: &'a MessageId,
+    pub(super) data: OneLine<'a>,
 }
 
-impl Draft {
-    pub(super) fn new(
-        cursor: Cursor,
-        at: u64,
-        client: &ClientId,
-        message: &MessageId,
-        data: &RawValue,
-    ) -> Self {
-        let data = one_line(data);
-        let mut json = format!(
-            r#"{{"id":"{cursor}","at":{at},"client":{},"message":{},"data":"#,
-            Quoted(client.as_str()),
-            Quoted(message.as_str())
-        );
-        json.reserve_exact(data.len() + 1);
-        let start = json.len();
-        json.push_str(&data);
-        let end = json.len();
-        json.push('}');
-        Self { cursor, at, client: client.clone(), message: message.clone(), json, data: start..end }
+impl Draft<'_> {
+    /// Bytes of the JSON object.
+    pub(super) fn len(&self) -> usize {
+        let mut head = Counter(0);
+        // Neither the counter nor what is written ever fails.
+        let _ = self.write_head(&mut head);
+        head.0.saturating_add(self.data.len()).saturating_add(1)
     }
 
-    /// Bytes of the JSON object.
-    pub(super) const fn len(&self) -> usize {
-        self.json.len()
+    fn write_head(&self, to: &mut impl Write) -> fmt::Result {
+        let Self { cursor, at, client, message, .. } = self;
+        let (client, message) = (Quoted(client.as_str()), Quoted(message.as_str()));
+        write!(to, r#"{{"id":"{cursor}","at":{at},"client":{client},"message":{message},"data":"#)
     }
 
     pub(super) fn publish(self, deflate: Option<Deflate>) -> Publication {
-        let Self { cursor, at, client, message, json, data } = self;
-        let encoded = Encoded::new("", cursor, &json);
+        let mut json = String::with_capacity(self.len());
+        // A `String` never fails.
+        let _ = self.write_head(&mut json);
+        let start = json.len();
+        self.data.write(&mut json);
+        let data = start..json.len();
+        json.push('}');
+        let Self { cursor, at, client, message, .. } = self;
         Publication(Arc::new(Stored {
             cursor,
             at,
-            client,
-            message,
-            encoded,
+            client: client.clone(),
+            message: message.clone(),
+            encoded: Encoded::new("", cursor, &json),
             data,
             deflate,
             frame: OnceLock::new(),
         }))
+    }
+}
+
+/// Counts the bytes that are written to it.
+struct Counter(usize);
+
+impl Write for Counter {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.0 = self.0.saturating_add(text.len());
+        Ok(())
     }
 }
 
@@ -153,7 +156,7 @@ impl Publication {
     }
 
     /// The object as a text message, framed, and compressed if the log was
-    /// [made so](super::Log::with_deflate). The first call makes it, and copies the object; a call of
+    /// [made so](super::Log::deflate). The first call makes it, and copies the object; a call of
     /// another thread waits for that.
     #[must_use]
     pub fn websocket(&self) -> &Prepared {
@@ -182,6 +185,8 @@ impl fmt::Display for Quoted<'_> {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::value::RawValue;
+
     use super::*;
 
     #[test]
@@ -195,9 +200,13 @@ mod tests {
     fn the_frame_is_made_once() {
         let (client, message) = (ClientId::new("a\"").unwrap(), MessageId::new("m").unwrap());
         let data = RawValue::from_string("{\n}".to_owned()).unwrap();
-        let publication = Draft::new(Cursor::new(1, 2), 3, &client, &message, &data).publish(None);
+        let data = OneLine::new(&data).unwrap();
+        let draft = Draft { cursor: Cursor::new(1, 2), at: 3, client: &client, message: &message, data };
+        let len = draft.len();
+        let publication = draft.publish(None);
         let json = r#"{"id":"0000000000000001-2","at":3,"client":"a\"","message":"m","data":{}}"#;
         assert_eq!((publication.json(), publication.data()), (json.as_bytes(), &b"{}"[..]));
+        assert_eq!(len, json.len());
         let again = publication.clone();
         assert!(std::ptr::eq(publication.websocket(), again.websocket()));
     }

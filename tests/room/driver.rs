@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::value::RawValue;
 use talkback::room::{
-    After, ClientId, Cursor, CursorError, Limits, Log, MessageId, Page, PageLimits, Publication, PublishError,
+    After, ClientId, Cursor, CursorError, Limits, Log, MAX_JSON_DEPTH, MessageId, Page, PageLimits,
+    Publication, PublishError,
 };
 
 pub(crate) const EPOCH: u64 = 0x0123_4567_89ab_cdef;
@@ -53,11 +54,20 @@ fn client(number: u8) -> String {
     format!("c{}\"{number}", "\\".repeat(usize::from(number % 3)))
 }
 
+/// Whether some reader would refuse it. All brackets there are in it are nested.
+fn is_refused(data: &RawValue) -> bool {
+    let depth = data.get().matches(['[', '{']).count();
+    depth > MAX_JSON_DEPTH || serde_json::from_str::<serde_json::Value>(data.get()).is_err()
+}
+
 fn data(len: usize, number: u8) -> String {
-    match number % 3 {
+    match number % 5 {
         0 => format!("\"{}\"", "x".repeat(len)),
         1 => format!("[\n{}\r\n]", " ".repeat(len)),
-        _ => format!("{{\"text\":\"\\n\u{e4}\",\r\"n\":{len}}}"),
+        2 => format!("{{\"text\":\"\\n\u{e4}\",\r\"n\":{len}}}"),
+        3 => "[".repeat(len + 1) + &"]".repeat(len + 1),
+        // A surrogate pair or half of one, and a number that may be out of range.
+        _ => format!("{{\"\\ud83d\\u{:04x}\":1e{}}}", 0xdbf8 + len % 32, 2 * len),
     }
 }
 
@@ -103,13 +113,19 @@ impl Driver {
             assert_eq!((published.cursor, published.is_new), (Cursor::new(EPOCH, index as u64 + 1), false));
             return self.check();
         }
+        if is_refused(&data) {
+            assert!(matches!(result, Err(PublishError::Data(_))));
+            return self.check();
+        }
         let cursor = Cursor::new(EPOCH, self.last() + 1);
         let quoted = serde_json::to_string(&client(client_number)).unwrap();
         let one_line = data.get().replace(['\r', '\n'], "");
         let json = format!(
             r#"{{"id":"{cursor}","at":{at},"client":{quoted},"message":"m{message_number}","data":{one_line}}}"#
         );
-        if let Some(max) = self.limits.max_len.filter(|max| json.len() > *max) {
+        let max = self.limits.max_len.unwrap_or(usize::MAX);
+        let max = self.limits.max_publication_len.unwrap_or(usize::MAX).min(max);
+        if json.len() > max {
             assert_eq!(result, Err(PublishError::TooBig { len: json.len(), max }));
             return self.check();
         }
@@ -186,7 +202,10 @@ impl Driver {
     fn check_page(&self, page: &Page<'_>, seq: u64, limits: PageLimits) {
         if let Some(gap) = page.gap() {
             assert_eq!((gap.epoch, gap.first, gap.last), (EPOCH, self.first(), self.last()));
-            assert_eq!(gap.cursor(), Cursor::new(EPOCH, seq));
+            let cursor = Cursor::new(EPOCH, seq);
+            assert_eq!(gap.cursor(), cursor);
+            let line: serde_json::Value = serde_json::from_slice(&gap.line()).unwrap();
+            assert_eq!((&line["id"], &line["gap"]["last"]), (&cursor.to_string().into(), &gap.last.into()));
         }
         let mut expected: Vec<&Entry> = Vec::new();
         let mut len = 0;

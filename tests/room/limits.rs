@@ -3,8 +3,8 @@
 use std::time::{Duration, Instant};
 
 use talkback::room::{
-    After, ClientId, Cursor, Limits, Log, PageLimits, Presence, PresenceError, PresenceEvent, PresenceLimits,
-    PublishError,
+    After, ClientId, Cursor, JsonError, Limits, Log, MAX_GRACE, MAX_JSON_DEPTH, PageLimits, Presence,
+    PresenceError, PresenceEvent, PresenceLimits, PublishError,
 };
 
 use crate::{publish, raw};
@@ -14,7 +14,12 @@ const MILLISECOND: Duration = Duration::from_millis(1);
 
 /// All limits off.
 fn without() -> Limits {
-    Limits::default().max_count(None).max_len(None).max_age(None).max_remembered_count(None)
+    Limits::default()
+        .max_count(None)
+        .max_len(None)
+        .max_publication_len(None)
+        .max_age(None)
+        .max_remembered_count(None)
 }
 
 fn filled(limits: Limits, count: usize) -> Log {
@@ -61,6 +66,46 @@ fn a_publication_as_long_as_the_limit_is_kept_alone_and_one_byte_more_changes_no
     let published = publish(&mut log, now, 20, &long.replacen('x', "", 1)).unwrap();
     assert!(published.is_new, "what was refused was not remembered");
     assert_eq!((log.count(), log.kept_len(), published.cursor), (1, max, Cursor::new(EPOCH, 2)));
+}
+
+#[test]
+fn a_publication_past_its_own_limit_drives_nothing_out() {
+    let (limits, now) = (Limits::default(), Instant::now());
+    let max = limits.max_publication_len.unwrap();
+    assert_eq!(max, 64 * 1024);
+    let mut log = filled(limits, 3);
+    let spare = max - log.kept_len() / 3;
+    let long = format!("\"{}\"", "x".repeat(spare));
+    // One byte of data is there already, and two are the quotes.
+    let error = publish(&mut log, now, 20, &long).unwrap_err();
+    assert_eq!(error, PublishError::TooBig { len: max + 1, max });
+    let error = publish(&mut log, now, 20, &format!("\"{}\"", "x".repeat(1 << 20))).unwrap_err();
+    assert!(matches!(error, PublishError::TooBig { max: 65_536, .. }));
+    assert_eq!((log.count(), misses(&log, 0)), (3, false));
+    publish(&mut log, now, 20, &long.replacen('x', "\n", 1).replacen("\"\n", "\n\"", 1)).unwrap();
+    assert_eq!((log.count(), misses(&log, 0)), (4, false), "ends of line between tokens count for nothing");
+}
+
+#[test]
+fn what_some_reader_would_refuse_changes_nothing() {
+    let (mut log, mut presence) = (filled(without(), 1), Presence::new(PresenceLimits::default()));
+    let (now, ada) = (Instant::now(), ClientId::new("ada").unwrap());
+    let deep = |depth| "[".repeat(depth) + &"]".repeat(depth);
+    let fit = deep(MAX_JSON_DEPTH);
+    for (json, error) in [
+        (deep(MAX_JSON_DEPTH + 1), JsonError::TooDeep { at: MAX_JSON_DEPTH, max: MAX_JSON_DEPTH }),
+        ("\"\\ud800\"".to_owned(), JsonError::LoneSurrogate { at: 1 }),
+        ("1e999999".to_owned(), JsonError::NumberOutOfRange { at: 0 }),
+    ] {
+        assert_eq!(publish(&mut log, now, 20, &json), Err(PublishError::Data(error)));
+        assert_eq!(presence.join(&ada, &raw(&json)), Err(PresenceError::State(error)));
+        assert_eq!(presence.update(&ada, &raw(&json)), Err(PresenceError::State(error)));
+    }
+    assert_eq!((log.count(), presence.count()), (1, 0));
+    assert!(publish(&mut log, now, 20, &fit).unwrap().is_new, "what was refused was not remembered");
+    assert!(presence.join(&ada, &raw(&fit)).unwrap().is_some());
+    let page = log.read(After::Start, PageLimits::default()).to_json();
+    serde_json::from_slice::<serde_json::Value>(&page).unwrap();
 }
 
 #[test]
@@ -164,4 +209,39 @@ fn a_client_that_comes_back_in_time_does_not_flap() {
     assert_eq!(presence.leave(now, &ada, Duration::ZERO), Some(PresenceEvent::Left { client: ada.clone() }));
     assert_eq!((presence.count(), presence.leave(now, &ada, MILLISECOND)), (0, None));
     assert_eq!(presence.update(&ada, &raw("1")), Err(PresenceError::NotHere));
+}
+
+#[test]
+fn a_farewell_after_the_connection_was_lost_frees_the_place_at_once() {
+    let (mut presence, now) = (Presence::new(PresenceLimits::default()), Instant::now());
+    let ada = ClientId::new("ada").unwrap();
+    presence.join(&ada, &raw("1")).unwrap();
+    assert_eq!(presence.leave(now, &ada, 10 * MILLISECOND), None);
+    // One call too many, but no farewell: the first grace holds.
+    assert_eq!(presence.leave(now, &ada, MILLISECOND), None);
+    assert_eq!(presence.poll_timeout(), Some(now + 10 * MILLISECOND));
+    assert_eq!(presence.leave(now, &ada, Duration::ZERO), Some(PresenceEvent::Left { client: ada.clone() }));
+    assert_eq!((presence.count(), presence.poll_timeout()), (0, None));
+    // Who comes anew is not taken for the one that left.
+    presence.join(&ada, &raw("1")).unwrap();
+    assert_eq!((presence.expire(now + 10 * MILLISECOND), presence.count()), (vec![], 1));
+}
+
+#[test]
+fn nobody_is_awaited_for_longer_than_the_longest_grace() {
+    let now = Instant::now();
+    let ada = ClientId::new("ada").unwrap();
+    let shorter = MAX_GRACE - Duration::from_nanos(1);
+    for (grace, awaited) in [
+        (shorter, shorter),
+        (MAX_GRACE, MAX_GRACE),
+        (MAX_GRACE + Duration::from_nanos(1), MAX_GRACE),
+        (Duration::MAX, MAX_GRACE),
+    ] {
+        let mut presence = Presence::new(PresenceLimits::default());
+        presence.join(&ada, &raw("1")).unwrap();
+        assert_eq!(presence.leave(now, &ada, grace), None);
+        assert_eq!(presence.poll_timeout(), Some(now + awaited));
+        assert_eq!(presence.expire(now + awaited), [PresenceEvent::Left { client: ada.clone() }]);
+    }
 }

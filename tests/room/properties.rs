@@ -26,11 +26,13 @@ fn at_most<T: Clone + std::fmt::Debug>(
 }
 
 fn limits() -> impl Strategy<Value = Limits> {
-    (at_most(0..12_usize), at_most(80..1500_usize), at_most(0..60_u64), at_most(0..30_usize)).prop_map(
-        |(max_count, max_len, max_age, max_remembered_count)| {
+    let lens = (at_most(80..1500_usize), at_most(80..400_usize));
+    (at_most(0..12_usize), lens, at_most(0..60_u64), at_most(0..30_usize)).prop_map(
+        |(max_count, (max_len, max_publication_len), max_age, max_remembered_count)| {
             Limits::default()
                 .max_count(max_count)
                 .max_len(max_len)
+                .max_publication_len(max_publication_len)
                 .max_age(max_age.map(Duration::from_millis))
                 .max_remembered_count(max_remembered_count)
         },
@@ -68,16 +70,24 @@ fn operation() -> impl Strategy<Value = Operation> {
 enum Change {
     Join(u8, usize),
     Update(u8, usize),
-    Leave(u8, u64),
+    Leave(u8, Duration),
     Pass(u64),
     Expire,
+}
+
+fn grace() -> impl Strategy<Value = Duration> {
+    prop_oneof![
+        2 => Just(Duration::ZERO),
+        8 => (0..20_u64).prop_map(Duration::from_millis),
+        1 => Just(Duration::MAX),
+    ]
 }
 
 fn change() -> impl Strategy<Value = Change> {
     prop_oneof![
         4 => (0..8_u8, 2..8_usize).prop_map(|(client, len)| Change::Join(client, len)),
         1 => (0..8_u8, 2..8_usize).prop_map(|(client, len)| Change::Update(client, len)),
-        4 => (0..8_u8, 0..20_u64).prop_map(|(client, grace)| Change::Leave(client, grace)),
+        4 => (0..8_u8, grace()).prop_map(|(client, grace)| Change::Leave(client, grace)),
         2 => (0..20_u64).prop_map(Change::Pass),
         2 => Just(Change::Expire),
     ]
@@ -114,7 +124,7 @@ proptest! {
             match change {
                 Change::Join(client, len) => table.join(client, len),
                 Change::Update(client, len) => table.update(client, len),
-                Change::Leave(client, grace) => table.leave(client, Duration::from_millis(grace)),
+                Change::Leave(client, grace) => table.leave(client, grace),
                 Change::Pass(elapsed) => table.pass(Duration::from_millis(elapsed)),
                 Change::Expire => table.expire(),
             }

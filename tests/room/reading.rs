@@ -4,7 +4,7 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use talkback::room::{After, Limits, Log, PageLimits};
+use talkback::room::{After, Cursor, Limits, Log, PageLimits};
 use talkback::sse::Parser;
 
 use crate::publish;
@@ -104,6 +104,23 @@ fn a_browser_that_was_told_of_a_gap_resumes_behind_it() {
 }
 
 #[test]
+fn whoever_remembers_the_id_resumes_behind_a_gap_on_every_transport() {
+    // A log that was restarted and is empty: there is no publication to take an id from.
+    let log = Log::new(2, Limits::default());
+    let page = log.read(Cursor::new(1, 7), PageLimits::default());
+    let gap = page.gap().unwrap();
+    let mut parser = Parser::new();
+    let event = gap.event();
+    let event = parser.next_event(&mut &event[..]).unwrap().unwrap().data.to_owned();
+    for json in [&gap.line()[..], gap.websocket().payload(), event.as_bytes()] {
+        let value: serde_json::Value = serde_json::from_slice(json).unwrap();
+        let after = After::from(value["id"].as_str().unwrap().parse());
+        assert_eq!(after, After::Cursor(gap.cursor()));
+        assert!(log.read(after, PageLimits::default()).is_empty(), "it is told once");
+    }
+}
+
+#[test]
 fn a_frame_is_made_once_and_its_bytes_are_shared() {
     let (mut log, now) = (Log::new(1, Limits::default()), Instant::now());
     publish(&mut log, now, 1, &format!("\"{}\"", "x".repeat(10_000))).unwrap();
@@ -122,7 +139,7 @@ fn a_frame_is_compressed_for_those_who_agreed() {
     use talkback::protocol::{Config, Deflate, Protocol, Role};
 
     let options = Deflate::shared();
-    let mut log = Log::new(1, Limits::default()).with_deflate(options);
+    let mut log = Log::new(1, Limits::default()).deflate(options);
     publish(&mut log, Instant::now(), 1, &format!("\"{}\"", "x".repeat(10_000))).unwrap();
     let page = log.read(After::Start, PageLimits::default());
     let publication = page.publications().next().unwrap();

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use serde_json::value::RawValue;
-use talkback::room::{ClientId, Presence, PresenceError, PresenceEvent, PresenceLimits};
+use talkback::room::{ClientId, MAX_GRACE, Presence, PresenceError, PresenceEvent, PresenceLimits};
 
 struct Entry {
     client: u8,
@@ -86,12 +86,12 @@ impl Table {
 
     pub(crate) fn leave(&mut self, client: u8, grace: Duration) {
         let event = self.presence.leave(self.start + self.elapsed, &id(client), grace);
-        let entry =
-            self.entries.iter_mut().find(|entry| entry.client == client && entry.connection_count > 0);
         let mut expected = None;
-        if let Some(entry) = entry {
-            entry.connection_count -= 1;
-            entry.leaves_at = self.elapsed + grace;
+        if let Some(entry) = self.entries.iter_mut().find(|entry| entry.client == client) {
+            if entry.connection_count > 0 {
+                entry.connection_count -= 1;
+                entry.leaves_at = self.elapsed + grace.min(MAX_GRACE);
+            }
             if entry.connection_count == 0 && grace.is_zero() {
                 self.entries.retain(|entry| entry.client != client);
                 expected = Some(PresenceEvent::Left { client: id(client) });
