@@ -1,14 +1,18 @@
-// What the checks with npm `ws` share: the package itself, a line for each check, the examples as child processes.
-// EXAMPLES: the folder of the built examples. PEERS: the folder whose node_modules has `ws`.
+// What the checks in Node share: the packages, a line for each check, the examples as child processes.
+// EXAMPLES: the folder of the built examples. PEERS: the folder whose node_modules has the packages.
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createRequire } from 'node:module';
 import path from 'node:path';
 
-export const WebSocket = createRequire(path.join(process.env.PEERS, 'package.json'))('ws');
+const require = createRequire(path.join(process.env.PEERS, 'package.json'));
+export const WebSocket = require('ws');
+export const { EventSource } = require('eventsource');
 export const MIB = 1024 * 1024;
 const SECONDS = 20;
+// whose checks these are: scripts are named for the peer
+const PEER = path.basename(process.argv[1], '.mjs').split('_')[0];
 
 let passed = 0;
 let failed = 0;
@@ -25,10 +29,10 @@ export async function check(name, run) {
   try {
     await Promise.race([run(), limit]);
     passed += 1;
-    console.log(`ok ws: ${name}`);
+    console.log(`ok ${PEER}: ${name}`);
   } catch (error) {
     failed += 1;
-    console.log(`FAIL ws: ${name}: ${error.stack ?? error}`);
+    console.log(`FAIL ${PEER}: ${name}: ${error.stack ?? error}`);
   } finally {
     clearTimeout(timer);
   }

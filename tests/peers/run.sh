@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
-# Tries the examples `echo` and `client` with other people's WebSockets: npm `ws` and Python `websockets`,
-# each as the client of our server and as the server of our client, and what is compressed on the wire between them.
+# Tries the examples with other people's programs. `echo` and `client` with npm `ws` and Python `websockets`, each
+# as the client of our server and as the server of our client, and what is compressed on the wire between them.
+# Server-sent events: `feed` is read by npm `eventsource` and Python `sseclient-py`, `events` reads a server of Node.
 #
-#   run.sh            both, one line a check, then the count
-#   run.sh --setup    only fetches the two (into the cache folder, pinned)
+#   run.sh            all, one line a check, then the count
+#   run.sh --setup    only fetches them (into the cache folder, pinned)
 #
 # The release builds are tried; they are built first unless EXAMPLES names a folder that has them.
 set -euo pipefail
@@ -29,7 +30,7 @@ fi
 [ "${1:-}" != --setup ] || exit 0
 
 if [ -z "${EXAMPLES:-}" ]; then
-  cargo build --release --locked --manifest-path "$here/../../Cargo.toml" --example echo --example client
+  cargo build --release --locked --manifest-path "$here/../../Cargo.toml" --example={echo,client,feed,events}
   EXAMPLES=$(cargo metadata --no-deps --locked --format-version 1 --manifest-path "$here/../../Cargo.toml" |
     "$python" -c 'import json, sys; print(json.load(sys.stdin)["target_directory"])')/release/examples
 fi
@@ -38,9 +39,10 @@ export EXAMPLES
 output=$(mktemp)
 trap 'rm -f "$output"' EXIT
 passed=0 failed=0
-websockets=$cache/venv/bin/python
+venv=$cache/venv/bin/python
 for peer in "node $here/ws.mjs" "node $here/ws_deflate.mjs" \
-  "$websockets $here/websockets_peer.py" "$websockets $here/websockets_deflate.py"; do
+  "$venv $here/websockets_peer.py" "$venv $here/websockets_deflate.py" \
+  "node $here/eventsource.mjs" "node $here/node_events.mjs" "$venv $here/sseclient_peer.py"; do
   status=0
   PEERS=$cache $peer </dev/null 2>&1 | tee "$output" || status=$?
   if [[ $(tail -n 1 "$output") =~ ^([0-9]+)\ passed,\ ([0-9]+)\ failed$ ]]; then

@@ -12,7 +12,8 @@ from websockets.asyncio.server import serve
 from websockets.extensions.permessage_deflate import ClientPerMessageDeflateFactory as Offer
 from websockets.extensions.permessage_deflate import ServerPerMessageDeflateFactory as Accept
 
-from websockets_peer import MIB, SECONDS, check, checked, equal, example, line, listening
+from check import MIB, SECONDS, check, checked, equal, example, line
+from websockets_peer import listening
 
 NAME = "permessage-deflate"
 NO_TAKEOVER = f"{NAME}; server_no_context_takeover; client_no_context_takeover"
