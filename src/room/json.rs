@@ -92,7 +92,7 @@ fn escape_len(rest: &[u8]) -> Option<usize> {
     }
 }
 
-/// What `\uXXXX` stands for. `None`: it is another escape.
+/// What a `\u` and its four digits stand for. `None`: it is another escape.
 fn code_unit(escape: &[u8]) -> Option<u16> {
     let digits = escape.strip_prefix(b"\\u")?.get(..4)?;
     u16::from_str_radix(str::from_utf8(digits).ok()?, 16).ok()
