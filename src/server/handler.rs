@@ -115,7 +115,8 @@ pub trait Handler: Clone + Send + 'static {
     );
 
     /// The peer has taken all that waited for it, after something was refused with
-    /// [`SendError::Full`](crate::protocol::SendError::Full).
+    /// [`SendError::Full`](crate::protocol::SendError::Full), or after it missed publications of a room that are kept
+    /// no more; what is left of those follows.
     fn on_drained(&mut self, state: &mut Self::State, connection: &mut Connection<'_>) {
         let _ = (state, connection);
     }

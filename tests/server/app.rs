@@ -432,3 +432,19 @@ pub(crate) fn close(mut stream: TcpStream) {
 pub(crate) fn cleanly(code: u16, reason: &str) -> Closed {
     Closed::Cleanly(Some(CloseFrame::new(CloseCode::new(code).unwrap(), reason)))
 }
+
+/// Looks at the head of a stream.
+#[track_caller]
+pub(crate) fn assert_streams(head: &str, content_type: &str) {
+    assert!(head.starts_with("HTTP/1.1 200 "), "{head}");
+    for (name, value) in [
+        ("Content-Type", content_type),
+        ("Cache-Control", "no-store, no-transform"),
+        ("X-Accel-Buffering", "no"),
+        ("Transfer-Encoding", "chunked"),
+        ("Connection", "close"),
+    ] {
+        assert_eq!(header(head, name), Some(value), "{head}");
+    }
+    assert_eq!(header(head, "Content-Length"), None);
+}
