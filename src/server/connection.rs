@@ -8,10 +8,10 @@ use std::{fmt, io};
 use mio::net::TcpStream;
 
 use super::entry::{Link, Ready, write_pieces};
+use super::feed::Feed;
 use super::members::Members;
 use super::peer::{Mailbox, PeerState, Slot};
-use super::room::Room;
-use super::{Peer, PeerId, Snapshot, trace};
+use super::{Peer, PeerId, Room, Snapshot, trace};
 use crate::frame::CloseFrame;
 use crate::http::Status;
 use crate::protocol::{MessageRef, Outbound, Prepared, SendError};
@@ -46,6 +46,16 @@ impl Hub {
         if !std::mem::replace(&mut link.was_full, true) {
             trace::dropped(self.peer_id(slot));
         }
+    }
+
+    /// Lets one into a room, behind `after` or from now on; whether it was not in there.
+    pub(super) fn join(&mut self, link: &mut Link, feed: &Feed, after: Option<u64>, slot: Slot) -> bool {
+        let joined = self.members.join(feed, after, slot.index, &self.mailbox);
+        if let Some(behind) = joined {
+            link.rooms.push(feed.number());
+            link.behind |= behind;
+        }
+        joined.is_some()
     }
 
     /// What other threads know a connection, or a stream of events, by.
@@ -163,18 +173,20 @@ impl Connection<'_> {
     /// Joins a room, to be sent what is published from now on; whether it was not in there. It leaves by itself
     /// when it ends.
     pub fn join(&mut self, room: &Room) -> bool {
-        let joined = self.hub.members.join(room, self.slot.index, &self.hub.mailbox);
-        if joined {
-            self.link.rooms.push(room.number());
-        }
-        joined
+        self.follow(&room.feed(), None)
+    }
+
+    /// Has it sent what is published behind `after`, or from now on; whether it was not before.
+    pub(crate) fn follow(&mut self, feed: &Feed, after: Option<u64>) -> bool {
+        self.hub.join(self.link, feed, after, self.slot)
     }
 
     /// Leaves a room; whether it was in there.
     pub fn leave(&mut self, room: &Room) -> bool {
         let before = self.link.rooms.len();
-        self.link.rooms.retain(|number| *number != room.number());
-        self.hub.members.leave(room.number(), self.slot.index, &self.hub.mailbox);
+        let room = room.feed().number();
+        self.link.rooms.retain(|number| *number != room);
+        self.hub.members.leave(room, self.slot.index, &self.hub.mailbox);
         self.link.rooms.len() < before
     }
 

@@ -78,7 +78,7 @@ pub(super) struct Open<S> {
     pub(super) counted_len: usize,
 }
 
-/// What a connection has to do with others.
+/// What a connection, or a stream, has to do with others.
 #[derive(Debug, Default)]
 pub(super) struct Link {
     pub(super) peer: Option<Arc<PeerState>>,

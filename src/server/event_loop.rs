@@ -271,7 +271,7 @@ impl<H: Handler> EventLoop<H> {
             }
             Command::EndStream(slot) => self.with_open(slot, |entry, means| entry.end_stream(means, slot)),
             Command::Respond(state, response) => self.respond_held(&state, response),
-            Command::News(room) => self.fan_out(&room),
+            Command::News(feed) => self.fan_out(&feed),
             Command::Drain(over) => {
                 self.listener = None;
                 let count = self.entries.len();

@@ -3,19 +3,18 @@
 use std::io::{self, IoSlice};
 use std::sync::Arc;
 
-use mio::net::TcpStream;
+use bytes::Bytes;
 
 use super::connection::Hub;
-use super::entry::{Entry, Open, Ready, Stage, write};
+use super::entry::{Entry, Link, Stage, write};
 use super::event_loop::{EventLoop, as_usize};
+use super::feed::{Batch, Feed, Form};
 use super::means::Means;
 use super::members::Member;
 use super::peer::Slot;
-use super::room::{Batch, Room};
 use super::timers::Tick;
 use super::turn::{as_u64, lost};
-use super::{Closed, Handler};
-use crate::handshake::DeflateParameters;
+use super::{Closed, Handler, Overflow};
 
 /// About how much is written to one that was behind before others have their turn.
 const CATCH_UP_LEN: usize = 256 * 1024;
@@ -23,60 +22,96 @@ const CATCH_UP_LEN: usize = 256 * 1024;
 impl<H: Handler> EventLoop<H> {
     /// Writes news to all members that are not behind, at once: what it takes is needed once for all of them, and
     /// is in the cache.
-    pub(super) fn fan_out(&mut self, room: &Room) {
-        let Some(mut gathering) = self.means.hub.members.take(room) else { return };
+    pub(super) fn fan_out(&mut self, feed: &Feed) {
+        let Some(mut gathering) = self.means.hub.members.take(feed) else { return };
         let mailbox = Arc::clone(&self.means.hub.mailbox);
-        let plain = room.news(&mailbox, gathering.served, None);
-        let mut compressed: Option<(DeflateParameters, Batch)> = None;
+        let served = gathering.served;
+        let forms =
+            gathering.members.keys().map(|index| self.entries.get(as_usize(*index))?.as_ref()?.form());
+        let form = forms.flatten().next().unwrap_or(Form::Frames(None));
+        let mut batches = vec![feed.news(&mailbox, served, form)];
         for (index, member) in &mut gathering.members {
             let Some(Some(entry)) = self.entries.get_mut(as_usize(*index)) else { continue };
+            let Some(form) = entry.form() else { continue };
+            let made = batches.iter().position(|batch| batch.form == form);
+            let made = made.unwrap_or_else(|| {
+                batches.push(feed.read(served, form, usize::MAX));
+                batches.len() - 1
+            });
+            let Some(batch) = batches.get(made) else { continue };
             let slot = Slot { index: *index, generation: entry.generation };
-            let (was_behind, missed) = (member.behind, plain.oldest.saturating_sub(member.cursor));
-            if missed > 0 {
-                member.cursor = plain.oldest;
+            let (was_behind, missed) = (member.behind, batch.oldest.saturating_sub(member.cursor));
+            if missed > 0 && batch.drops {
+                member.cursor = batch.oldest;
                 entry.miss(missed, member, &mut self.means, slot);
+            } else if missed > 0 && batch.gap.is_some() {
+                entry.fall_behind(member, self.means.now); // it gets the gap in its own time
             }
-            let batch = match entry.agreed() {
-                None => &plain,
-                Some(agreed) => {
-                    let made = compressed.take().filter(|(of, _)| *of == agreed);
-                    let made =
-                        made.unwrap_or_else(|| (agreed, room.read(plain.after, Some(&agreed), usize::MAX)));
-                    &compressed.insert(made).1
-                }
-            };
             if !member.behind {
                 entry.serve(batch, member, &mut self.means);
             }
             gathering.behind_count += usize::from(member.behind && !was_behind);
-            if member.behind && (!was_behind || missed > 0) {
+            if member.behind && (!was_behind || missed > 0 && batch.drops) {
                 entry.list(&mut self.means, *index);
             }
         }
-        gathering.served = plain.last().max(gathering.served);
+        gathering.served = batches.first().map_or(served, Batch::last).max(served);
         gathering.note_done(&mailbox);
         self.means.hub.members.put_back(gathering);
     }
 }
 
 impl<S: 'static> Entry<S> {
-    fn agreed(&self) -> Option<DeflateParameters> {
-        let Stage::Open(open) = &self.stage else { return None };
-        open.agreed.filter(|agreed| agreed.server_no_context_takeover)
+    /// In which form it is written to. `None`: it is no member of anything.
+    fn form(&self) -> Option<Form> {
+        match &self.stage {
+            Stage::Open(open) => {
+                Some(Form::Frames(open.agreed.filter(|agreed| agreed.server_no_context_takeover)))
+            }
+            Stage::Stream(stream) => Some(stream.form),
+            Stage::Head(_) | Stage::Ending(_) => None,
+        }
+    }
+
+    fn link(&mut self) -> Option<&mut Link> {
+        match &mut self.stage {
+            Stage::Open(open) => Some(&mut open.link),
+            Stage::Stream(stream) => Some(&mut stream.link),
+            Stage::Head(_) | Stage::Ending(_) => None,
+        }
+    }
+
+    fn waiting_len(&self) -> usize {
+        match &self.stage {
+            Stage::Open(open) => open.waiting_len(),
+            Stage::Stream(stream) => stream.output.len(),
+            Stage::Head(_) | Stage::Ending(_) => 0,
+        }
+    }
+
+    fn is_closing(&mut self) -> bool {
+        let Stage::Open(open) = &mut self.stage else { return false };
+        open.protocol.as_mut().is_some_and(|protocol| protocol.outbound().is_closed())
+    }
+
+    fn fall_behind(&mut self, member: &mut Member, now: Tick) {
+        member.behind = true;
+        if let Some(link) = self.link() {
+            link.behind = true;
+        }
+        self.stalled = self.stalled.min(now);
     }
 
     /// Writes news, unless something waits already.
     fn serve<H: Handler<State = S>>(&mut self, batch: &Batch, member: &mut Member, means: &mut Means<H>) {
-        let Self { stream, ready, stalled, stage: Stage::Open(open), .. } = self else { return };
-        if open.is_closing() {
+        if self.is_closing() {
             member.cursor = batch.last();
-        } else if open.waiting_len() == 0 {
+        } else if self.waiting_len() == 0 {
             // An error comes again when it goes on.
-            open.write_batch(stream, ready, batch, &mut member.cursor, means).unwrap_or_default();
+            self.write_batch(batch, &mut member.cursor, means).unwrap_or_default();
         }
-        if open.waiting_len() > 0 || member.cursor < batch.last() {
-            (member.behind, open.link.behind) = (true, true);
-            *stalled = (*stalled).min(means.now);
+        if self.waiting_len() > 0 || member.cursor < batch.last() {
+            self.fall_behind(member, means.now);
         }
     }
 
@@ -88,8 +123,10 @@ impl<S: 'static> Entry<S> {
         means: &mut Means<H>,
         slot: Slot,
     ) {
-        let Stage::Open(open) = &mut self.stage else { return };
-        if !open.is_closing() {
+        if self.is_closing() {
+            return;
+        }
+        if let Stage::Open(open) = &mut self.stage {
             open.overflow(means, slot, count);
             (member.behind, open.link.behind) = (true, true);
         }
@@ -102,34 +139,36 @@ impl<S: 'static> Entry<S> {
         means: &mut Means<H>,
         slot: Slot,
     ) -> Result<Option<bool>, Closed> {
-        let Self { stream, ready, since, stalled, stage: Stage::Open(open), .. } = self else {
-            return Ok(None);
+        let Some(form) = self.form() else { return Ok(None) };
+        let rooms = match self.link() {
+            Some(link) if link.behind => link.rooms.clone(),
+            _ => return Ok(None),
         };
-        if !open.link.behind {
-            return Ok(None);
-        }
-        if open.waiting_len() > 0 {
+        if self.waiting_len() > 0 {
             return Ok(Some(true)); // it was told that there is room again, and has answered
         }
-        for number in open.link.rooms.clone() {
-            if open.is_closing() {
+        for number in rooms {
+            if self.is_closing() {
                 break;
             }
-            let Some((room, mut cursor)) = behind_at(&mut means.hub, number, slot) else { continue };
-            let batch = room.read(cursor, open.agreed.as_ref(), CATCH_UP_LEN);
+            let Some((feed, mut cursor)) = behind_at(&mut means.hub, number, slot) else { continue };
+            let batch = feed.read(cursor, form, CATCH_UP_LEN);
             if batch.after > cursor {
                 set_cursor(&mut means.hub, number, slot, batch.after);
-                open.overflow(means, slot, batch.after - cursor);
-                return Ok(Some(true)); // it is told before it gets the rest
+                if batch.drops || batch.gap.is_some() {
+                    self.skip(batch.after - cursor, batch.gap, means, slot);
+                    return Ok(Some(true)); // it is told before it gets the rest
+                }
+                cursor = batch.after;
             }
             let before = cursor;
-            open.write_batch(stream, ready, &batch, &mut cursor, means).map_err(|error| lost(&error))?;
+            self.write_batch(&batch, &mut cursor, means).map_err(|error| lost(&error))?;
             set_cursor(&mut means.hub, number, slot, cursor);
             if cursor > before {
-                (*since, *stalled, open.pinged) = (means.now, means.now, false);
+                self.note_progress(means.now);
             }
-            if open.waiting_len() > 0 || cursor < batch.last() {
-                *stalled = (*stalled).min(means.now);
+            if self.waiting_len() > 0 || cursor < batch.last() {
+                self.stalled = self.stalled.min(means.now);
                 return Ok(Some(false));
             }
             if before < batch.last() {
@@ -137,19 +176,56 @@ impl<S: 'static> Entry<S> {
             }
             set_caught_up(&mut means.hub, number, slot);
         }
-        open.link.behind = false;
-        *stalled = Tick::NEVER;
+        if let Some(link) = self.link() {
+            link.behind = false;
+        }
+        self.stalled = Tick::NEVER;
         Ok(None)
     }
-}
 
-impl<S: 'static> Open<S> {
-    /// Writes what follows `cursor`, as much as the socket takes, where nothing waits; the rest of a frame that was
+    /// It goes on behind publications that are kept no longer.
+    fn skip<H: Handler<State = S>>(
+        &mut self,
+        count: u64,
+        gap: Option<Bytes>,
+        means: &mut Means<H>,
+        slot: Slot,
+    ) {
+        match &mut self.stage {
+            Stage::Open(open) => open.overflow(means, slot, count),
+            Stage::Stream(_) => {
+                means.hub.snapshot.dropped_count += count;
+                if means.overflow == Overflow::Close {
+                    return self.end_stream(means, slot);
+                }
+            }
+            Stage::Head(_) | Stage::Ending(_) => return,
+        }
+        if let (Some(gap), false) = (gap, self.is_closing()) {
+            self.push_rest(gap, means);
+        }
+    }
+
+    fn push_rest<H: Handler<State = S>>(&mut self, bytes: Bytes, means: &mut Means<H>) {
+        match &mut self.stage {
+            Stage::Open(open) => open.protocol(&mut means.pool).outbound().push_rest(bytes),
+            Stage::Stream(stream) => stream.output.bytes.extend_from_slice(&bytes),
+            Stage::Head(_) | Stage::Ending(_) => {}
+        }
+    }
+
+    /// That it takes something is the sign of life.
+    fn note_progress(&mut self, now: Tick) {
+        (self.since, self.stalled) = (now, now);
+        if let Stage::Open(open) = &mut self.stage {
+            open.pinged = false;
+        }
+    }
+
+    /// Writes what follows `cursor`, as much as the socket takes, where nothing waits; the rest of one that was
     /// begun is queued.
     fn write_batch<H: Handler<State = S>>(
         &mut self,
-        stream: &TcpStream,
-        ready: &mut Ready,
         batch: &Batch,
         cursor: &mut u64,
         means: &mut Means<H>,
@@ -157,13 +233,16 @@ impl<S: 'static> Open<S> {
         let begin = batch.offset(*cursor);
         let mut at = begin;
         while let Some(rest @ [_, ..]) = batch.bytes.get(at..)
-            && ready.write
+            && self.ready.write
         {
-            at += write(stream, ready, &[IoSlice::new(rest)])?;
+            at += write(&self.stream, &mut self.ready, &[IoSlice::new(rest)])?;
         }
         let (reached, end) = batch.reached(at);
         if at < end {
-            self.protocol(&mut means.pool).outbound().push_rest(batch.bytes.slice(at..end));
+            self.push_rest(batch.bytes.slice(at..end), means);
+        }
+        if let Stage::Stream(stream) = &mut self.stage {
+            stream.written = means.now;
         }
         let snapshot = &mut means.hub.snapshot;
         snapshot.sent_len += as_u64(at - begin);
@@ -171,17 +250,13 @@ impl<S: 'static> Open<S> {
         *cursor = reached.max(*cursor);
         Ok(())
     }
-
-    fn is_closing(&mut self) -> bool {
-        self.protocol.as_mut().is_some_and(|protocol| protocol.outbound().is_closed())
-    }
 }
 
 /// Where a member is that is behind in a room.
-fn behind_at(hub: &mut Hub, room: u64, slot: Slot) -> Option<(Room, u64)> {
+fn behind_at(hub: &mut Hub, room: u64, slot: Slot) -> Option<(Feed, u64)> {
     let gathering = hub.members.of(room)?;
     let member = gathering.members.get(&slot.index).filter(|member| member.behind)?;
-    Some((gathering.room.clone(), member.cursor))
+    Some((gathering.feed.clone(), member.cursor))
 }
 
 fn set_cursor(hub: &mut Hub, room: u64, slot: Slot, cursor: u64) {

@@ -1,10 +1,11 @@
 //! Who of a loop is in which room, and how far each has got.
 
+use std::collections::btree_map::Entry::Vacant;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
+use super::feed::Feed;
 use super::peer::Mailbox;
-use super::room::Room;
 
 /// Who of a loop is in which room.
 #[derive(Debug, Default)]
@@ -15,7 +16,7 @@ pub(super) struct Members {
 /// The members of a room in a loop.
 #[derive(Debug)]
 pub(super) struct Gathering {
-    pub(super) room: Room,
+    pub(super) feed: Feed,
     /// Up to which publication all have been served that are not behind.
     pub(super) served: u64,
     /// In the order of their places, so that those are walked through from one end to the other.
@@ -32,18 +33,29 @@ pub(super) struct Member {
 }
 
 impl Members {
-    /// Whether it was not in there.
-    pub(super) fn join(&mut self, room: &Room, index: u32, mailbox: &Arc<Mailbox>) -> bool {
-        let cursor = room.add_loop(mailbox);
-        let gathering = self.rooms.entry(room.number()).or_insert_with(|| Gathering {
-            room: room.clone(),
-            served: cursor,
+    /// Lets one in that has had all up to `after`; without one, it gets what is published from now on. Whether it
+    /// is behind; `None`: it was in there.
+    pub(super) fn join(
+        &mut self,
+        feed: &Feed,
+        after: Option<u64>,
+        index: u32,
+        mailbox: &Arc<Mailbox>,
+    ) -> Option<bool> {
+        let last = feed.add_loop(mailbox);
+        let gathering = self.rooms.entry(feed.number()).or_insert_with(|| Gathering {
+            feed: feed.clone(),
+            served: last,
             members: BTreeMap::new(),
             behind_count: 0,
         });
-        let before = gathering.members.len();
-        gathering.members.entry(index).or_insert(Member { cursor, behind: false });
-        gathering.members.len() > before
+        let Vacant(place) = gathering.members.entry(index) else { return None };
+        // What was published since the others were served comes to this one with them.
+        let cursor = after.map_or(last, |after| after.min(last));
+        let behind = cursor < gathering.served;
+        place.insert(Member { cursor, behind });
+        gathering.behind_count += usize::from(behind);
+        Some(behind)
     }
 
     pub(super) fn leave(&mut self, room: u64, index: u32, mailbox: &Arc<Mailbox>) {
@@ -52,18 +64,18 @@ impl Members {
             gathering.caught_up(mailbox);
         }
         if gathering.members.is_empty() {
-            gathering.room.remove_loop(mailbox);
+            gathering.feed.remove_loop(mailbox);
             self.rooms.remove(&room);
         }
     }
 
     /// A room whose members are to be served meanwhile; [`put_back`](Self::put_back) follows.
-    pub(super) fn take(&mut self, room: &Room) -> Option<Gathering> {
-        self.rooms.remove(&room.number())
+    pub(super) fn take(&mut self, feed: &Feed) -> Option<Gathering> {
+        self.rooms.remove(&feed.number())
     }
 
     pub(super) fn put_back(&mut self, gathering: Gathering) {
-        self.rooms.insert(gathering.room.number(), gathering);
+        self.rooms.insert(gathering.feed.number(), gathering);
     }
 
     pub(super) fn of(&mut self, room: u64) -> Option<&mut Gathering> {
@@ -81,7 +93,7 @@ impl Gathering {
     /// If none is behind, what they have had isn't kept for them.
     pub(super) fn note_done(&self, mailbox: &Arc<Mailbox>) {
         if self.behind_count == 0 {
-            self.room.note_done(mailbox, self.served);
+            self.feed.note_done(mailbox, self.served);
         }
     }
 }

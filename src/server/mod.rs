@@ -23,6 +23,8 @@ mod exchange;
 #[cfg(feature = "server")]
 mod fan_out;
 #[cfg(feature = "server")]
+mod feed;
+#[cfg(feature = "server")]
 mod handler;
 #[cfg(feature = "server")]
 mod head;

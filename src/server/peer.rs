@@ -7,7 +7,7 @@ use std::time::Duration;
 use std::{fmt, io};
 
 use super::Snapshot;
-use super::room::Room;
+use super::feed::Feed;
 use super::turn::as_u64;
 use crate::frame::CloseFrame;
 use crate::http::Response;
@@ -158,7 +158,7 @@ pub(super) enum Command {
     Refused(Slot),
     Close(Slot, Option<CloseFrame>),
     /// Something was published in a room.
-    News(Room),
+    News(Feed),
     /// Data of a stream.
     Chunk(Slot, Vec<u8>),
     EndStream(Slot),
@@ -214,6 +214,6 @@ impl Mailbox {
 }
 
 /// A thread that panicked while it held the lock left nothing half done in there.
-pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(super) fn lock<T: ?Sized>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,10 +1,14 @@
 //! A response that stays open, kept by a loop: of any type, and sent to from any thread.
 
+use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use bytes::Bytes;
+
 use super::PeerId;
+use super::feed::{Feed, Form};
 use super::peer::{Command, PeerState};
 use crate::http::{HeaderError, Response, Status};
 use crate::protocol::SendError;
@@ -33,6 +37,19 @@ pub struct StreamHead {
     pub(super) response: Response,
     pub(super) keep_alive: &'static [u8],
     pub(super) interval: Option<Duration>,
+    pub(super) follow: Option<Follow>,
+}
+
+/// What a stream gets that nobody has a peer of: rooms send to it.
+#[derive(Debug, Clone)]
+pub(crate) struct Follow {
+    pub(crate) form: Form,
+    /// What it gets first.
+    pub(crate) first: Vec<Bytes>,
+    /// Then what is published behind these numbers, or from now on.
+    pub(crate) feeds: Vec<(Feed, Option<u64>)>,
+    /// Dropped when it ends.
+    pub(crate) seat: Arc<dyn fmt::Debug + Send + Sync>,
 }
 
 impl StreamHead {
@@ -46,7 +63,7 @@ impl StreamHead {
             let value = if *name == "Content-Type" { content_type } else { value };
             response = response.header(name, value)?;
         }
-        Ok(Self { response, keep_alive: b"", interval: None })
+        Ok(Self { response, keep_alive: b"", interval: None, follow: None })
     }
 
     /// Of server-sent events, with a comment after every 15 s of silence: what
@@ -54,7 +71,8 @@ impl StreamHead {
     #[must_use]
     pub fn events() -> Self {
         // The type is a constant, and valid: it can't fail.
-        let bare = |_| Self { response: Response::new(Status::OK), keep_alive: b"", interval: None };
+        let response = Response::new(Status::OK);
+        let bare = |_| Self { response, keep_alive: b"", interval: None, follow: None };
         Self::new(MEDIA_TYPE).unwrap_or_else(bare).keep_alive(KEEP_ALIVE, EVENTS_INTERVAL)
     }
 
@@ -73,6 +91,13 @@ impl StreamHead {
     pub const fn keep_alive(mut self, bytes: &'static [u8], interval: Duration) -> Self {
         self.keep_alive = bytes;
         self.interval = if bytes.is_empty() { None } else { Some(interval) };
+        self
+    }
+
+    /// Has rooms send to it, and nobody else.
+    #[cfg(feature = "rooms")]
+    pub(crate) fn follow(mut self, follow: Follow) -> Self {
+        self.follow = Some(follow);
         self
     }
 }

@@ -1,23 +1,29 @@
 //! Streams, of events and of anything else: a response in chunks, without end until somebody ends it.
 
+use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use super::entry::{Entry, Stage, Unsent, read};
+use super::entry::{Entry, Link, Stage, Unsent, read};
+use super::feed::{Form, encode_chunk};
 use super::means::Means;
 use super::peer::{PeerState, Slot};
 use super::timers::{Tick, Ticks};
-use super::turn::{GoesOn, as_u64};
+use super::turn::{GoesOn, as_u64, forget_link};
 use super::{Handler, StreamHead, StreamPeer};
 
 /// An open stream.
 #[derive(Debug)]
 pub(super) struct Stream {
-    output: Unsent,
-    peer: Arc<PeerState>,
+    pub(super) output: Unsent,
+    pub(super) link: Link,
+    /// How rooms write to it.
+    pub(super) form: Form,
+    #[expect(dead_code, reason = "it is to be dropped with the stream, and says so to whom it concerns")]
+    seat: Option<Arc<dyn fmt::Debug + Send + Sync>>,
     /// When something was written last.
-    written: Tick,
+    pub(super) written: Tick,
     /// What is written when nothing was for `interval`, and nothing waits.
     keep_alive: &'static [u8],
     interval: Ticks,
@@ -29,12 +35,15 @@ impl Stream {
         self.written.after(self.interval)
     }
 
-    /// Appends a chunk (RFC 9112 §7.1); an empty one is the last.
     fn add_chunk(&mut self, data: &[u8]) {
-        let bytes = &mut self.output.bytes;
-        bytes.extend_from_slice(format!("{:x}\r\n", data.len()).as_bytes());
-        bytes.extend_from_slice(data);
-        bytes.extend_from_slice(b"\r\n");
+        encode_chunk(data, &mut self.output.bytes);
+    }
+
+    /// Tells others how much waits.
+    fn note_waiting(&self) {
+        if let Some(peer) = &self.link.peer {
+            peer.waiting_len.store(as_u64(self.output.len()), Ordering::Relaxed);
+        }
     }
 }
 
@@ -49,33 +58,50 @@ impl<S: 'static> Entry<S> {
     ) -> GoesOn {
         let Stage::Head(head) = &mut self.stage else { return Some(false) };
         let mut output = std::mem::take(&mut head.output);
-        stream_head.response.encode_chunked_head(&mut output.bytes);
-        let peer = means.hub.peer_state(slot);
+        let StreamHead { response, keep_alive, interval, follow } = stream_head;
+        response.encode_chunked_head(&mut output.bytes);
         means.hub.snapshot.stream_count += 1;
         self.since = means.now;
-        self.stage = Stage::Stream(Box::new(Stream {
+        let mut stream = Box::new(Stream {
             output,
-            peer: Arc::clone(&peer),
+            link: Link::default(),
+            form: follow.as_ref().map_or(Form::Events, |follow| follow.form),
+            seat: follow.as_ref().map(|follow| Arc::clone(&follow.seat)),
             written: means.now,
-            keep_alive: stream_head.keep_alive,
-            interval: Ticks::of(stream_head.interval),
-        }));
-        let Means { handler, .. } = means;
-        if catch_unwind(AssertUnwindSafe(|| greet(handler, StreamPeer(peer)))).is_err() {
-            self.end_stream(means, slot);
-            return Some(false);
+            keep_alive,
+            interval: Ticks::of(interval),
+        });
+        let Some(follow) = follow else {
+            let peer = means.hub.peer_state(slot);
+            stream.link.peer = Some(Arc::clone(&peer));
+            self.stage = Stage::Stream(stream);
+            let Means { handler, .. } = means;
+            if catch_unwind(AssertUnwindSafe(|| greet(handler, StreamPeer(peer)))).is_err() {
+                self.end_stream(means, slot);
+                return Some(false);
+            }
+            return self.turn_of_stream(means, slot);
+        };
+        follow.first.iter().for_each(|piece| stream.add_chunk(piece));
+        for (feed, after) in &follow.feeds {
+            means.hub.join(&mut stream.link, feed, *after, slot);
         }
-        self.turn_of_stream(means)
+        self.stage = Stage::Stream(stream);
+        self.turn_of_stream(means, slot)
     }
 
-    pub(super) fn turn_of_stream<H: Handler<State = S>>(&mut self, means: &mut Means<H>) -> GoesOn {
+    pub(super) fn turn_of_stream<H: Handler<State = S>>(
+        &mut self,
+        means: &mut Means<H>,
+        slot: Slot,
+    ) -> GoesOn {
         let Self { stream, ready, stalled, stage: Stage::Stream(open), .. } = self else {
             return Some(false);
         };
         // A client has nothing more to say; if it does, nobody listens.
         if ready.read {
             match read(stream, ready, &mut means.buffer) {
-                Ok(Some(0)) | Err(_) => return self.lose_stream(means),
+                Ok(Some(0)) | Err(_) => return self.lose_stream(means, slot),
                 Ok(len) => means.hub.snapshot.received_len += as_u64(len.unwrap_or_default()),
             }
         }
@@ -85,24 +111,38 @@ impl<S: 'static> Entry<S> {
                 means.hub.snapshot.sent_len += as_u64(len);
                 *stalled = means.now;
             }
-            Err(_) => return self.lose_stream(means),
+            Err(_) => return self.lose_stream(means, slot),
         }
-        open.peer.waiting_len.store(as_u64(open.output.len()), Ordering::Relaxed);
-        *stalled = if open.output.is_empty() { Tick::NEVER } else { (*stalled).min(means.now) };
-        Some(ready.read)
+        open.note_waiting();
+        if !open.output.is_empty() {
+            *stalled = (*stalled).min(means.now);
+            return Some(ready.read);
+        }
+        if !open.link.behind {
+            *stalled = Tick::NEVER;
+            return Some(ready.read);
+        }
+        match self.catch_up(means, slot) {
+            Ok(goes_on) => Some(goes_on.unwrap_or_default() || self.ready.read),
+            Err(_) => self.lose_stream(means, slot),
+        }
     }
 
     /// Its time has come: it takes nothing, or was silent.
-    pub(super) fn expire_stream<H: Handler<State = S>>(&mut self, means: &mut Means<H>) -> GoesOn {
+    pub(super) fn expire_stream<H: Handler<State = S>>(
+        &mut self,
+        means: &mut Means<H>,
+        slot: Slot,
+    ) -> GoesOn {
         if self.stalled.after(means.timeouts.write) <= means.now {
-            return self.lose_stream(means);
+            return self.lose_stream(means, slot);
         }
         let Stage::Stream(stream) = &mut self.stage else { return Some(false) };
-        if stream.output.is_empty() {
+        if stream.output.is_empty() && !stream.link.behind {
             stream.add_chunk(stream.keep_alive);
         }
         stream.written = means.now;
-        self.turn_of_stream(means)
+        self.turn_of_stream(means, slot)
     }
 
     /// Data from another thread.
@@ -113,8 +153,10 @@ impl<S: 'static> Entry<S> {
             stream.written = means.now;
         }
         // In this order, so that it is never counted nowhere.
-        stream.peer.waiting_len.store(as_u64(stream.output.len()), Ordering::Relaxed);
-        stream.peer.mailed_len.fetch_sub(PeerState::cost(data.len()), Ordering::Relaxed);
+        stream.note_waiting();
+        if let Some(peer) = &stream.link.peer {
+            peer.mailed_len.fetch_sub(PeerState::cost(data.len()), Ordering::Relaxed);
+        }
         self.list(means, slot.index);
     }
 
@@ -122,7 +164,7 @@ impl<S: 'static> Entry<S> {
     pub(super) fn end_stream<H: Handler<State = S>>(&mut self, means: &mut Means<H>, slot: Slot) {
         let Stage::Stream(stream) = &mut self.stage else { return };
         stream.add_chunk(b"");
-        stream.peer.closed.store(true, Ordering::Relaxed);
+        forget_link(&stream.link, &mut means.hub, slot);
         means.hub.snapshot.stream_count -= 1;
         let output = std::mem::take(&mut stream.output);
         self.end(output, means.now);
@@ -130,9 +172,9 @@ impl<S: 'static> Entry<S> {
     }
 
     /// The client is gone.
-    fn lose_stream<H: Handler<State = S>>(&mut self, means: &mut Means<H>) -> GoesOn {
+    fn lose_stream<H: Handler<State = S>>(&mut self, means: &mut Means<H>, slot: Slot) -> GoesOn {
         if let Stage::Stream(stream) = &self.stage {
-            stream.peer.closed.store(true, Ordering::Relaxed);
+            forget_link(&stream.link, &mut means.hub, slot);
             means.hub.snapshot.stream_count -= 1;
         }
         None

@@ -25,7 +25,7 @@ impl<S: 'static> Entry<S> {
         match &mut self.stage {
             Stage::Head(_) => self.turn_of_head(means, slot),
             Stage::Open(_) => self.turn_of_open(means, slot),
-            Stage::Stream(_) => self.turn_of_stream(means),
+            Stage::Stream(_) => self.turn_of_stream(means, slot),
             Stage::Ending(_) => {
                 let ended = self.finish(&mut means.buffer, means.now, &mut means.hub.snapshot);
                 (!ended).then_some(self.ready.read)
@@ -61,7 +61,7 @@ impl<S: 'static> Entry<S> {
         match &mut self.stage {
             Stage::Ending(_) => None,
             Stage::Head(_) => self.expire_head(means, slot),
-            Stage::Stream(_) => self.expire_stream(means),
+            Stage::Stream(_) => self.expire_stream(means, slot),
             Stage::Open(open) => {
                 let closed = if open.close_sent != Tick::NEVER {
                     Closed::Timeout(Wait::Close)
