@@ -26,6 +26,35 @@ pub enum Origins {
     Any,
 }
 
+impl Origins {
+    /// Whether the page that a request comes from is one of these, or none at all.
+    ///
+    /// ```
+    /// use talkback::handshake::Origins;
+    /// use talkback::http::{HeadLimits, Request};
+    ///
+    /// let head = b"GET / HTTP/1.1\r\nHost: a.example\r\nOrigin: https://b.example\r\n\r\n";
+    /// let Some((request, _)) = Request::decode(head, HeadLimits::default())? else { return Ok(()) };
+    /// assert!(!Origins::SameOrigin.allow(&request) && Origins::Any.allow(&request));
+    /// # Ok::<(), talkback::http::HttpError>(())
+    /// ```
+    #[must_use]
+    pub fn allow(&self, request: &Request) -> bool {
+        let origin = match request.headers().only("Origin") {
+            Ok(Some(origin)) => origin,
+            Ok(None) => return true,
+            Err(_) => return false,
+        };
+        match self {
+            Self::Any => true,
+            Self::SameOrigin => is_same_origin(origin, request.authority()),
+            Self::Listed(list) => {
+                list.iter().any(|listed| listed == origin) || is_same_origin(origin, request.authority())
+            }
+        }
+    }
+}
+
 /// What a server asks of a request before it looks at its content.
 ///
 /// ```
@@ -72,16 +101,7 @@ impl Policy {
     }
 
     pub(super) fn check_origin(&self, request: &Request) -> Result<(), HandshakeError> {
-        let origin = request.headers().only("Origin").map_err(|_| HandshakeError::ForbiddenOrigin)?;
-        let Some(origin) = origin else { return Ok(()) };
-        let allowed = match &self.origins {
-            Origins::Any => true,
-            Origins::SameOrigin => is_same_origin(origin, request.authority()),
-            Origins::Listed(list) => {
-                list.iter().any(|listed| listed == origin) || is_same_origin(origin, request.authority())
-            }
-        };
-        if allowed { Ok(()) } else { Err(HandshakeError::ForbiddenOrigin) }
+        if self.origins.allow(request) { Ok(()) } else { Err(HandshakeError::ForbiddenOrigin) }
     }
 }
 

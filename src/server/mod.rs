@@ -9,6 +9,7 @@ mod accept;
 mod bodies;
 #[cfg(feature = "server")]
 mod connection;
+mod cors;
 #[cfg(feature = "server")]
 mod counters;
 #[cfg(feature = "server")]
@@ -58,6 +59,7 @@ mod turn;
 pub use accept::{Accept, accept, accept_with};
 #[cfg(feature = "server")]
 pub use connection::Connection;
+pub use cors::Cors;
 #[cfg(feature = "server")]
 pub use counters::Snapshot;
 pub use error::AcceptError;
