@@ -21,19 +21,24 @@ pub(super) struct Encoded {
 
 impl Encoded {
     /// Encodes `json`, which must be in one line, as the event `name` (empty: the default one), behind which
-    /// a reader is at `cursor`.
-    pub(super) fn new(name: &str, cursor: Cursor, json: &str) -> Self {
-        let id = cursor.to_string();
+    /// a reader is at `cursor`; without one, where it was.
+    pub(super) fn new(name: &str, cursor: Option<Cursor>, json: &str) -> Self {
         let plain = Event::new(json);
         // Neither is ever refused: the names are ours, and a cursor is short and visible ASCII.
         let named = plain.name(name).unwrap_or(plain);
-        let mut block = Vec::new();
-        named.id(&id).unwrap_or(named).encode(&mut block);
+        let (id, mut block) = (cursor.map(|cursor| cursor.to_string()), Vec::new());
+        let event = id.as_deref().and_then(|id| named.id(id).ok());
+        event.unwrap_or(named).encode(&mut block);
         let event = Bytes::from(block);
         let end = event.len().saturating_sub(1);
         let start = end.saturating_sub(json.len() + 1);
         let line = event.get(start..end).map(|line| event.slice_ref(line)).unwrap_or_default();
         Self { event, line }
+    }
+
+    /// Tells a reader where it is.
+    pub(super) fn place(cursor: Cursor) -> Self {
+        Self::new("place", Some(cursor), &format!(r#"{{"id":"{cursor}"}}"#))
     }
 
     pub(super) const fn event(&self) -> &Bytes {
@@ -63,12 +68,12 @@ mod tests {
 
     #[test]
     fn one_buffer_has_all_of_them() {
-        let encoded = Encoded::new("", Cursor::new(0xfeed, 7), "{\"a\":\"\u{e4}\"}");
+        let encoded = Encoded::new("", Some(Cursor::new(0xfeed, 7)), "{\"a\":\"\u{e4}\"}");
         assert_eq!(&encoded.event()[..], "id: 000000000000feed-7\ndata: {\"a\":\"\u{e4}\"}\n\n".as_bytes());
         assert_eq!(&encoded.line()[..], "{\"a\":\"\u{e4}\"}\n".as_bytes());
         assert_eq!(encoded.text(), "{\"a\":\"\u{e4}\"}");
         assert_eq!(encoded.websocket().payload(), encoded.json());
-        let named = Encoded::new("gap", Cursor::new(0, 0), "{}");
+        let named = Encoded::new("gap", Some(Cursor::new(0, 0)), "{}");
         assert_eq!(&named.event()[..], b"event: gap\nid: 0000000000000000-0\ndata: {}\n\n");
     }
 }

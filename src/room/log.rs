@@ -142,6 +142,16 @@ impl Log {
         Page::new(self, gap, skip, self.fitting(skip, limits))
     }
 
+    /// Where somebody begins who reads after this; with a gap, if what follows is not there as a whole.
+    pub(super) fn begin(&self, after: After) -> (Cursor, Option<Gap>) {
+        match after {
+            After::End => (self.cursor(), None),
+            After::Cursor(cursor) if self.position(cursor).is_some() => (cursor, None),
+            After::Start => (self.range().cursor(), None),
+            After::Cursor(_) | After::Unreadable => (self.range().cursor(), Some(self.range())),
+        }
+    }
+
     /// Gives up what is too old, and the room that it took once there is nothing left.
     pub fn expire(&mut self, now: Instant) {
         while self.kept.front().is_some_and(|(published, _)| is_old(&self.limits, *published, now)) {

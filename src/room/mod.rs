@@ -42,6 +42,8 @@ mod memory;
 mod page;
 mod presence;
 mod publication;
+#[cfg(feature = "server")]
+mod service;
 
 pub use cursor::{Cursor, CursorError, MAX_CURSOR_LEN};
 pub use id::{ClientId, IdError, MAX_ID_LEN, MessageId};
@@ -51,3 +53,5 @@ pub use log::{Log, PublishError, Published};
 pub use page::{After, Gap, Page};
 pub use presence::{MAX_GRACE, Member, Presence, PresenceError, PresenceEvent};
 pub use publication::Publication;
+#[cfg(feature = "server")]
+pub use service::{Access, Admission, Anybody, Mounted, MountedState, Refusal, RoomConfig, Rooms};

@@ -99,11 +99,11 @@ impl Gap {
         self.encode().websocket()
     }
 
-    fn encode(&self) -> Encoded {
+    pub(super) fn encode(&self) -> Encoded {
         let (Self { epoch, first, last }, id) = (self, self.cursor());
         let json =
             format!(r#"{{"id":"{id}","gap":{{"epoch":"{epoch:016x}","first":{first},"last":{last}}}}}"#);
-        Encoded::new("gap", id, &json)
+        Encoded::new("gap", Some(id), &json)
     }
 }
 

@@ -88,7 +88,7 @@ impl Draft<'_> {
             at,
             client: client.clone(),
             message: message.clone(),
-            encoded: Encoded::new("", cursor, &json),
+            encoded: Encoded::new("", Some(cursor), &json),
             data,
             deflate,
             frame: OnceLock::new(),
@@ -168,7 +168,7 @@ impl Publication {
 }
 
 /// Visible ASCII as a JSON string.
-struct Quoted<'a>(&'a str);
+pub(super) struct Quoted<'a>(pub(super) &'a str);
 
 impl fmt::Display for Quoted<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -38,6 +38,8 @@ mod means;
 #[cfg(feature = "server")]
 mod members;
 #[cfg(feature = "server")]
+mod pages;
+#[cfg(feature = "server")]
 mod peer;
 #[cfg(feature = "server")]
 mod requests;
@@ -67,15 +69,21 @@ pub use events::EventStream;
 #[cfg(feature = "server")]
 pub use events_peer::EventPeer;
 pub use exchange::Exchange;
+#[cfg(all(feature = "server", feature = "rooms"))]
+pub(crate) use feed::{Feed, Form, Source};
 #[cfg(feature = "server")]
 pub use handler::{Answer, Closed, Handler};
 #[cfg(feature = "server")]
 pub use held::{Held, Hold};
+#[cfg(feature = "server")]
+pub use pages::Pages;
 #[cfg(feature = "server")]
 pub use peer::{Peer, PeerId};
 #[cfg(feature = "server")]
 pub use room::Room;
 #[cfg(feature = "server")]
 pub use serve::{Overflow, Server, ServerHandle};
+#[cfg(all(feature = "server", feature = "rooms"))]
+pub(crate) use stream_peer::Follow;
 #[cfg(feature = "server")]
 pub use stream_peer::{StreamHead, StreamPeer};

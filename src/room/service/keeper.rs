@@ -1,0 +1,94 @@
+//! The one thread that rooms have: it tells who is here, and looks at the time.
+
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::{Duration, Instant};
+use std::{io, thread};
+
+use super::rooms::Shared;
+use super::served::Served;
+
+/// How often it is told who is here at most.
+const PAUSE: Duration = Duration::from_millis(100);
+/// How often rooms are looked through for what is too old.
+const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
+
+/// What the thread is told.
+#[derive(Debug, Default)]
+pub(super) struct Keeper {
+    notes: Mutex<Notes>,
+    wake: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct Notes {
+    /// Rooms in which who is here has changed.
+    changed: Vec<Arc<Served>>,
+    /// Whether there are rooms that time passes in.
+    has_rooms: bool,
+    ended: bool,
+}
+
+impl Keeper {
+    /// Who is here has changed.
+    pub(super) fn note(&self, room: &Arc<Served>) {
+        if room.note_change() {
+            self.lock().changed.push(Arc::clone(room));
+            self.wake.notify_one();
+        }
+    }
+
+    /// A room was made.
+    pub(super) fn note_room(&self) {
+        if !std::mem::replace(&mut self.lock().has_rooms, true) {
+            self.wake.notify_one();
+        }
+    }
+
+    pub(super) fn end(&self) {
+        self.lock().ended = true;
+        self.wake.notify_one();
+    }
+
+    /// Waits for a change or until then; `None`: it is over.
+    fn wait(&self, until: Instant) -> Option<Vec<Arc<Served>>> {
+        let mut notes = self.lock();
+        loop {
+            let left = until.saturating_duration_since(Instant::now());
+            if notes.ended {
+                return None;
+            }
+            if !notes.changed.is_empty() || notes.has_rooms && left.is_zero() {
+                return Some(std::mem::take(&mut notes.changed));
+            }
+            notes = if notes.has_rooms {
+                self.wake.wait_timeout(notes, left).unwrap_or_else(PoisonError::into_inner).0
+            } else {
+                self.wake.wait(notes).unwrap_or_else(PoisonError::into_inner)
+            };
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Notes> {
+        self.notes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Starts the thread. It ends with the last of those that know the rooms.
+pub(super) fn start(rooms: Weak<Shared>, keeper: Arc<Keeper>) -> io::Result<()> {
+    let keep = move || {
+        let mut sweep = Instant::now() + SWEEP_INTERVAL;
+        while let Some(changed) = keeper.wait(sweep) {
+            let Some(rooms) = rooms.upgrade() else { return };
+            changed.iter().for_each(|room| room.tell_who_is_here(rooms.config.max_listed_count));
+            drop(changed);
+            let now = Instant::now();
+            if sweep <= now {
+                keeper.lock().has_rooms = rooms.sweep(now);
+                sweep = now + SWEEP_INTERVAL;
+            }
+            drop(rooms);
+            thread::sleep(PAUSE);
+        }
+    };
+    thread::Builder::new().name("talkback rooms".to_owned()).spawn(keep).map(drop)
+}

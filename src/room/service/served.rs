@@ -1,0 +1,158 @@
+//! One room of a server: its log, who is here, and who waits.
+
+use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
+
+use serde_json::value::RawValue;
+
+use super::super::{
+    After, ClientId, Cursor, Log, MessageId, PageLimits, Presence, PresenceError, PublishError, Published,
+};
+use super::asked::json_response;
+use super::here::Here;
+use super::polls::{Poll, Polls, with_all};
+use super::{Refusal, RoomConfig};
+use crate::http::{Response, Status};
+use crate::server::Feed;
+
+/// A room that is served. Its locks are taken in the order of the fields, and none while a later one is held.
+pub(super) struct Served {
+    polls: Mutex<Polls>,
+    presence: Mutex<Presence>,
+    pub(super) here: Feed<Here>,
+    pub(super) log: Feed<Log>,
+    /// Whether who is here has changed since it was told.
+    has_changed: AtomicBool,
+}
+
+impl fmt::Debug for Served {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Served").field("log", &self.log).finish_non_exhaustive()
+    }
+}
+
+impl Served {
+    pub(super) fn new(epoch: u64, config: &RoomConfig) -> Self {
+        let log = Log::new(epoch, config.limits);
+        let log = if let Some(deflate) = config.deflate { log.deflate(deflate) } else { log };
+        Self {
+            polls: Mutex::default(),
+            presence: Mutex::new(Presence::new(config.presence_limits)),
+            here: Feed::new(Here::new()),
+            log: Feed::new(log),
+            has_changed: AtomicBool::new(false),
+        }
+    }
+
+    /// Stores a publication, and has all get it that wait for one.
+    pub(super) fn publish(
+        &self,
+        client: &ClientId,
+        message: &MessageId,
+        data: &RawValue,
+        page_limits: PageLimits,
+    ) -> Result<Published, PublishError> {
+        let (now, at) = (Instant::now(), SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default().as_millis());
+        let at = u64::try_from(at).unwrap_or(u64::MAX);
+        let published = self.log.with(|log| log.publish(now, at, client, message, data))?;
+        if published.is_new {
+            self.answer_polls(page_limits);
+        }
+        Ok(published)
+    }
+
+    fn answer_polls(&self, limits: PageLimits) {
+        let polls = lock(&self.polls).take();
+        let mut last: Option<(Cursor, Vec<u8>)> = None; // most ask for the same
+        for Poll { held, after, headers, .. } in polls {
+            let page = match last.take() {
+                Some((of, page)) if of == after => page,
+                _ => self.page(after.into(), limits).0,
+            };
+            held.respond(with_all(json_response(page.clone()), &headers));
+            last = Some((after, page));
+        }
+    }
+
+    /// What comes after a cursor, as JSON; where a reader is that was given nothing.
+    pub(super) fn page(&self, after: After, limits: PageLimits) -> (Vec<u8>, Option<Cursor>) {
+        self.log.with(|log| {
+            log.expire(Instant::now());
+            let page = log.read(after, limits);
+            (page.to_json(), page.is_empty().then(|| page.cursor()))
+        })
+    }
+
+    /// Has a poll wait, unless there is something for it by now.
+    pub(super) fn hold(&self, poll: Poll, limits: PageLimits) {
+        let mut polls = lock(&self.polls);
+        let (page, waits_at) = self.page(poll.after.into(), limits);
+        if waits_at.is_some() {
+            return polls.push(poll);
+        }
+        poll.held.respond(with_all(json_response(page), &poll.headers));
+    }
+
+    /// Counts a connection of a client in; whether others are to be told.
+    pub(super) fn join(&self, client: &ClientId, state: &RawValue) -> Result<bool, Refusal> {
+        Ok(lock(&self.presence).join(client, state)?.is_some())
+    }
+
+    /// Counts one out, as [`join`](Self::join).
+    pub(super) fn leave(&self, client: &ClientId, grace: Duration) -> bool {
+        lock(&self.presence).leave(Instant::now(), client, grace).is_some()
+    }
+
+    /// A client says something else of itself.
+    pub(super) fn update(&self, client: &ClientId, state: &RawValue) -> Result<bool, PresenceError> {
+        Ok(lock(&self.presence).update(client, state)?.is_some())
+    }
+
+    pub(super) fn here_response(&self) -> Response {
+        json_response(self.here.with(|here| here.json().to_vec()))
+    }
+
+    /// Whether this is the first change since it was told who is here.
+    pub(super) fn note_change(&self) -> bool {
+        !self.has_changed.swap(true, Ordering::AcqRel)
+    }
+
+    pub(super) fn tell_who_is_here(&self, max_count: usize) {
+        if self.has_changed.swap(false, Ordering::AcqRel) {
+            let presence = lock(&self.presence);
+            self.here.with(|here| here.publish(&presence, max_count));
+        }
+    }
+
+    /// Gives up what is too old, and who did not come back; whether others are to be told of that.
+    pub(super) fn expire(&self, now: Instant) -> bool {
+        lock(&self.polls).forget_closed();
+        self.log.with(|log| log.expire(now));
+        !lock(&self.presence).expire(now).is_empty()
+    }
+
+    /// Whether nobody would know if it was another one.
+    pub(super) fn is_empty(&self) -> bool {
+        lock(&self.polls).is_empty()
+            && lock(&self.presence).count() == 0
+            && self.log.with(|log| log.count() == 0 && log.poll_timeout().is_none())
+    }
+}
+
+impl From<PresenceError> for Refusal {
+    fn from(error: PresenceError) -> Self {
+        let status = match &error {
+            PresenceError::TooManyClients { .. } => Status::SERVICE_UNAVAILABLE,
+            PresenceError::StateTooLong { .. } => Status::CONTENT_TOO_LARGE,
+            PresenceError::State(_) | PresenceError::NotHere => Status::BAD_REQUEST,
+        };
+        Self::new(status, error.to_string())
+    }
+}
+
+/// A thread that panicked while it held the lock left nothing half done in there.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
