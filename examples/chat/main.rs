@@ -1,38 +1,37 @@
-//! A chat for the browser: one port, a loop a core, nothing but this crate. Run it, and open the address that it
-//! prints.
+//! A chat for the browser, and a comparison of the six ways that it can be served: one process, nothing but this
+//! crate. Run it, and open the address that it prints.
 //!
-//! - `/` is the page, `/socket?name=ann` the room over WebSocket, `/events` the same room, to be read as
-//!   server-sent events. What is said over them stands at `Update` in `room.rs`.
-//! - Nothing here waits: what somebody does is handled at once, and what the room says to all goes out as they take
-//!   it. Whoever takes too little for too long is sent away, and may come back.
+//! - `/` is the chat, `/compare` the comparison; what they say to the server are the endpoints of
+//!   [`talkback::room::Rooms`], under `/rooms`.
+//! - The comparison reads one room in six columns. Each column has a port of its own, so that what it costs can be
+//!   counted at its sockets, and so that a browser, which opens six connections to one origin at most, has enough
+//!   of them: `columns.rs`.
 
-mod room;
+mod columns;
+mod limits;
 
 use std::error::Error;
 use std::process::ExitCode;
-use std::sync::Arc;
 use std::time::Duration;
 use std::{env, io};
 
-use room::{Member, Refusal, Room};
-use talkback::frame::{CloseCode, CloseFrame};
+use columns::Columns;
+use limits::Limits;
 use talkback::http::{HeaderError, Request, Response, Status};
 use talkback::protocol::{Deflate, MessageRef};
-use talkback::server::{Answer, Closed, Connection, EventPeer, Handler, Overflow, Server, ServerHandle};
+use talkback::room::{RoomConfig, Rooms};
+use talkback::server::{Answer, Connection, Cors, Handler, Overflow, Server, ServerHandle};
 use talkback::{Accept, Config};
 
-const PAGE: &str = include_str!("page.html");
-/// The page may use its own script and style, known by their hashes, and talk to where it came from: nothing
-/// else. After a change of the page the browser's console tells the new hashes.
-const POLICY: &str = "default-src 'none'; connect-src 'self'; img-src data:; \
-    base-uri 'none'; form-action 'none'; frame-ancestors 'none'; \
-    script-src 'sha256-wKclgQGgyVhiaOcwOCgmA6KpfSCPBb63nVMQa/5uXvE='; \
-    style-src 'sha256-pLVsNdvLnwt2tS4qSLH5uFYULmRI/k2yX670q+Aw1Mc='";
-
-/// 4,000 characters of at most 4 bytes each.
-const MAX_MESSAGE_LEN: usize = 16_000;
-/// What may wait for one who is slow. What the room shows at first fits in.
-const MAX_OUTPUT_LEN: usize = 4 * 1024 * 1024;
+/// Path, type, content.
+const FILES: [(&str, &str, &str); 6] = [
+    ("/", "text/html", include_str!("page.html")),
+    ("/compare", "text/html", include_str!("compare.html")),
+    ("/page.css", "text/css", include_str!("page.css")),
+    ("/page.js", "text/javascript", include_str!("page.js")),
+    ("/compare.css", "text/css", include_str!("compare.css")),
+    ("/compare.js", "text/javascript", include_str!("compare.js")),
+];
 /// Beyond this many sockets the answer is 503. With some more for those answers they fit into the 1,024 open
 /// files that a process usually may have.
 const MAX_SOCKETS: u64 = 900;
@@ -61,97 +60,106 @@ fn main() -> ExitCode {
 }
 
 fn serve(address: &str) -> Result<(), Box<dyn Error>> {
+    let server = Server::bind(address)?.accept(accept()).overflow(Overflow::Close);
+    let address = server.local_addr()?;
+    // Pages of any origin may ask, and are told by `Limits` which room they may ask for.
+    let config = RoomConfig::default().cors(Cors::any()).deflate(Some(Deflate::shared()));
+    let rooms = Rooms::with_access(config, Limits::default())?;
+    let columns = Columns::start(address.ip(), &rooms)?;
+    println!("chat: open http://{address}/ or, for the comparison, http://{address}/compare");
+    let chat = Chat { server: server.handle(), columns: columns.clone() };
+    end_on_signal(server.handle())?;
+    server.run(rooms.mount(chat))?;
+    columns.end(FAREWELL);
+    Ok(())
+}
+
+/// What connections of the chat are taken on; the columns' are the same.
+fn accept() -> Accept {
     let config = Config::default()
-        .max_message_len(Some(MAX_MESSAGE_LEN))
-        .max_output_len(Some(MAX_OUTPUT_LEN))
+        .max_message_len(Some(limits::MAX_MESSAGE_LEN))
         .ping_interval(Some(KEEP_ALIVE))
         .deflate(Some(Deflate::shared()));
-    let server = Server::bind(address)?.accept(Accept::new().config(config)).overflow(Overflow::Close);
-    println!("chat: open http://{}/", server.local_addr()?);
-    let chat = Chat { room: Arc::new(Room::new()), server: server.handle(), page: page()? };
-    drain_on_signal(server.handle())?;
-    Ok(server.run(chat)?)
+    Accept::new().config(config)
 }
 
-fn page() -> Result<Response, HeaderError> {
-    Ok(Response::new(Status::OK)
-        .header("Content-Type", "text/html; charset=utf-8")?
-        .header("Content-Security-Policy", POLICY)?
-        .header("X-Content-Type-Options", "nosniff")?
-        .header("Referrer-Policy", "no-referrer")?
-        .header("Cache-Control", "no-cache")?
-        .body(PAGE))
-}
-
-/// Each loop has one of these; the room is the same for all.
+/// The pages. Each loop has one of these.
 #[derive(Clone)]
 struct Chat {
-    room: Arc<Room>,
     server: ServerHandle,
-    page: Response,
+    columns: Columns,
 }
 
 impl Handler for Chat {
-    /// `None` once the member was sent away: what was on its way before it knew is not heard.
-    type State = Option<Member>;
+    type State = ();
 
     fn on_request(&mut self, request: &Request) -> Answer {
-        let refuse = |status, why| Answer::Respond(Response::refusal(status, why));
+        Answer::Respond(self.respond(request).unwrap_or_else(|_| {
+            Response::refusal(Status::INTERNAL_SERVER_ERROR, "a header of the answer is invalid")
+        }))
+    }
+
+    fn on_open(&mut self, _: &mut Connection<'_>, _: &Request) {}
+
+    fn on_message(&mut self, (): &mut (), _: &mut Connection<'_>, _: MessageRef<'_>) {}
+}
+
+impl Chat {
+    fn respond(&self, request: &Request) -> Result<Response, HeaderError> {
+        let refuse = |status, why| Ok(Response::refusal(status, why));
+        if self.server.snapshot().socket_count > MAX_SOCKETS {
+            return refuse(Status::SERVICE_UNAVAILABLE, "too many are here");
+        }
         match (request.method(), request.path()) {
-            _ if self.server.snapshot().socket_count > MAX_SOCKETS => {
-                refuse(Status::SERVICE_UNAVAILABLE, "the room is full")
+            ("GET" | "HEAD", "/columns") => json(self.columns.list(request.authority().host())),
+            ("GET" | "HEAD", "/meters") => json(self.columns.meters()),
+            ("GET" | "HEAD", path) => match FILES.iter().find(|(known, ..)| *known == path) {
+                Some((_, kind, content)) => self.file(request, kind, content),
+                None => refuse(Status::NOT_FOUND, "there is nothing here"),
+            },
+            ("POST", _) if !Cors::same_origin().allows(request) => {
+                refuse(Status::FORBIDDEN, "pages of other origins may not do this")
             }
-            ("GET", "/") => Answer::Respond(self.page.clone()),
-            ("GET", "/socket") => Answer::Upgrade,
-            ("GET", "/events") => Answer::Events,
-            ("GET", _) => refuse(Status::NOT_FOUND, "there is nothing here"),
-            _ => {
-                let refusal = Response::refusal(Status::METHOD_NOT_ALLOWED, "only GET is served here");
-                Answer::Respond(refusal.clone().header("Allow", "GET").unwrap_or(refusal))
+            ("POST", "/away") => {
+                self.columns.away();
+                Ok(Response::new(Status::NO_CONTENT))
             }
+            ("POST", path) => {
+                match path.strip_prefix("/columns/").and_then(|rest| rest.strip_suffix("/drop")) {
+                    Some(name) if self.columns.cut(name) => Ok(Response::new(Status::NO_CONTENT)),
+                    _ => refuse(Status::NOT_FOUND, "there is nothing here"),
+                }
+            }
+            _ => Response::refusal(Status::METHOD_NOT_ALLOWED, "only GET, HEAD and POST can be done here")
+                .header("Allow", "GET, HEAD, POST"),
         }
     }
 
-    fn on_open(&mut self, connection: &mut Connection<'_>, request: &Request) -> Option<Member> {
-        let wanted = request.query_value("name").unwrap_or_default();
-        Some(self.room.join(connection, &wanted, request.query_value("key")))
+    /// A file of the page, which may use what comes from here, and talk to the columns: nothing else.
+    fn file(&self, request: &Request, kind: &str, content: &str) -> Result<Response, HeaderError> {
+        let columns = self.columns.origins(request.authority().host()).join(" ");
+        let policy = format!(
+            "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self' {columns}; \
+             img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+        );
+        Ok(Response::new(Status::OK)
+            .header("Content-Type", format!("{kind}; charset=utf-8"))?
+            .header("Content-Security-Policy", policy)?
+            .header("X-Content-Type-Options", "nosniff")?
+            .header("Referrer-Policy", "no-referrer")?
+            .header("Cache-Control", "no-cache")?
+            .body(content))
     }
+}
 
-    fn on_message(
-        &mut self,
-        state: &mut Option<Member>,
-        connection: &mut Connection<'_>,
-        message: MessageRef<'_>,
-    ) {
-        let Some(member) = state else { return };
-        let refusal = match message {
-            MessageRef::Binary(_) => CloseFrame::new(CloseCode::UNSUPPORTED_DATA, "text only, please"),
-            MessageRef::Text(text) => match self.room.say(member, text) {
-                Ok(()) => return,
-                Err(Refusal::TooLong) => {
-                    CloseFrame::new(CloseCode::MESSAGE_TOO_BIG, "a message has at most 4,000 characters")
-                }
-                Err(Refusal::TooFast) => {
-                    CloseFrame::new(CloseCode::POLICY_VIOLATION, "too many messages at once")
-                }
-            },
-        };
-        connection.close(refusal).unwrap_or_default(); // if it closes already, so much the better
-        state.take().into_iter().for_each(|member| self.room.leave(&member));
-    }
-
-    fn on_close(&mut self, state: Option<Member>, _: &Closed) {
-        state.into_iter().for_each(|member| self.room.leave(&member));
-    }
-
-    fn on_events(&mut self, reader: EventPeer, _: &Request) {
-        self.room.read_along(reader);
-    }
+fn json(value: serde_json::Value) -> Result<Response, HeaderError> {
+    let response = Response::new(Status::OK).header("Content-Type", "application/json")?;
+    Ok(response.header("Cache-Control", "no-store")?.body(value.to_string()))
 }
 
 /// Has the server say farewell on SIGINT and SIGTERM; the second of them ends it at once.
 #[cfg(unix)]
-fn drain_on_signal(server: ServerHandle) -> io::Result<()> {
+fn end_on_signal(server: ServerHandle) -> io::Result<()> {
     use signal_hook::consts::{SIGINT, SIGTERM};
     let mut signals = signal_hook::iterator::Signals::new([SIGINT, SIGTERM])?;
     std::thread::spawn(move || {
@@ -165,6 +173,6 @@ fn drain_on_signal(server: ServerHandle) -> io::Result<()> {
 }
 
 #[cfg(not(unix))]
-fn drain_on_signal(_: ServerHandle) -> io::Result<()> {
+fn end_on_signal(_: ServerHandle) -> io::Result<()> {
     Ok(())
 }

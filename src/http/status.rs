@@ -47,6 +47,8 @@ impl Status {
     pub const MISDIRECTED_REQUEST: Self = Self(421);
     /// 426: to be sent with `Upgrade`.
     pub const UPGRADE_REQUIRED: Self = Self(426);
+    /// 429: to be sent with `Retry-After`, if it is known.
+    pub const TOO_MANY_REQUESTS: Self = Self(429);
     /// 431: the head is too long, or has too many fields.
     pub const REQUEST_HEADER_FIELDS_TOO_LARGE: Self = Self(431);
     /// 500

@@ -48,6 +48,9 @@ impl<'a> OneLine<'a> {
     }
 
     pub(super) fn write(self, to: &mut String) {
+        if self.break_count == 0 {
+            return to.push_str(self.json);
+        }
         self.json.split(['\r', '\n']).for_each(|piece| to.push_str(piece));
     }
 

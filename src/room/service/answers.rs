@@ -3,9 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::super::encoded::Encoded;
 use super::super::publication::Quoted;
-use super::super::{After, ClientId, Cursor, PresenceError, Published};
+use super::super::{ClientId, Cursor, PresenceError, Published};
 use super::asked::{self, Endpoint, Place, json_response};
 use super::polls::{Poll, with_all};
 use super::rooms::{Rooms, Shared};
@@ -144,7 +143,7 @@ impl Shared {
         form: Form,
     ) -> Result<StreamHead, Refusal> {
         let seat = self.admit(name, request)?;
-        let (first, after) = seat.begin(asked::after(request));
+        let (first, after) = seat.room.begin(asked::after(request));
         for (name, value) in self.config.cors.headers(request) {
             head = head.header(name, value).map_err(failed)?;
         }
@@ -238,19 +237,6 @@ impl Shared {
             return Answer::Respond(response); // the answer to a preflight has all of them
         }
         Answer::Respond(with_all(response, &self.config.cors.headers(request)))
-    }
-}
-
-impl Seat {
-    /// Where somebody begins who reads after this, in the words of a gap if it has missed something, and as the
-    /// number of the last publication before.
-    pub(super) fn begin(&self, after: After) -> (Encoded, u64) {
-        self.room.log.with(|log| {
-            log.expire(std::time::Instant::now());
-            let (cursor, gap) = log.begin(after);
-            let first = gap.map_or_else(|| Encoded::place(cursor), |gap| gap.encode());
-            (first, cursor.seq)
-        })
     }
 }
 

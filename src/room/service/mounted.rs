@@ -84,10 +84,7 @@ impl<A: Handler> Handler for Mounted<A> {
         let Some(seat) = self.pending.seat.take() else {
             return MountedState(State::App(self.app.on_open(connection, request)));
         };
-        let (first, after) = seat.begin(asked::after(request));
-        // It fails only if the connection has failed, which shows soon.
-        connection.send(first.text()).unwrap_or_default();
-        connection.follow(&seat.room.log.of_any(), Some(after));
+        seat.room.join_log(connection, asked::after(request));
         connection.follow(&seat.room.here.of_any(), Some(0));
         MountedState(State::Seat(Box::new(seat)))
     }

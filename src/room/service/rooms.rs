@@ -7,7 +7,7 @@ use std::{fmt, io};
 
 use serde_json::value::RawValue;
 
-use super::super::{ClientId, Log, MessageId, Published};
+use super::super::{After, ClientId, Log, MessageId, Published};
 use super::asked::is_name;
 use super::keeper::{self, Keeper};
 use super::seat::Seat;
@@ -15,7 +15,7 @@ use super::served::Served;
 use super::{Access, Admission, Anybody, Mounted, Refusal, RoomConfig};
 use crate::entropy::Entropy;
 use crate::http::Status;
-use crate::server::Handler;
+use crate::server::{Connection, Handler};
 
 /// Rooms on a server: each a log, read by polling, long polling, a stream of lines, server-sent events and
 /// WebSocket, and published to by `POST` and WebSocket, all over one port.
@@ -103,6 +103,31 @@ impl Rooms {
         data: &RawValue,
     ) -> Result<Published, Refusal> {
         Ok(self.0.room(room)?.publish(client, message, data, self.0.config.page_limits)?)
+    }
+
+    /// Has a connection of one's own handler sent what is published in a room behind this: each publication as the
+    /// text of its JSON object, at the connection's own pace. First it is told where it is, or of a gap. It
+    /// leaves when it ends. Nobody is asked, and it doesn't count as here.
+    ///
+    /// ```
+    /// use talkback::room::{After, Refusal, Rooms};
+    /// use talkback::server::Connection;
+    ///
+    /// fn on_open(rooms: &Rooms, connection: &mut Connection<'_>) -> Result<(), Refusal> {
+    ///     rooms.join("news", connection, After::Start)
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    /// As [`publish`](Self::publish), for the room.
+    pub fn join(
+        &self,
+        room: &str,
+        connection: &mut Connection<'_>,
+        after: impl Into<After>,
+    ) -> Result<(), Refusal> {
+        self.0.room(room)?.join_log(connection, after.into());
+        Ok(())
     }
 
     /// Looks at the log of a room. `None`: there is no such room now. While it looks, nobody can publish there.

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use serde_json::value::RawValue;
 
+use super::super::encoded::Encoded;
 use super::super::{
     After, ClientId, Cursor, Log, MessageId, PageLimits, Presence, PresenceError, PublishError, Published,
 };
@@ -15,7 +16,7 @@ use super::here::Here;
 use super::polls::{Poll, Polls, with_all};
 use super::{Refusal, RoomConfig};
 use crate::http::{Response, Status};
-use crate::server::Feed;
+use crate::server::{Connection, Feed};
 
 /// A room that is served. Its locks are taken in the order of the fields, and none while a later one is held.
 pub(super) struct Served {
@@ -83,6 +84,23 @@ impl Served {
             let page = log.read(after, limits);
             (page.to_json(), page.is_empty().then(|| page.cursor()))
         })
+    }
+
+    /// Where somebody begins who reads after this, in the words of a gap if it has missed something, and as the
+    /// number of the last publication before.
+    pub(super) fn begin(&self, after: After) -> (Encoded, u64) {
+        self.log.with(|log| {
+            log.expire(Instant::now());
+            let (cursor, gap) = log.begin(after);
+            (gap.map_or_else(|| Encoded::place(cursor), |gap| gap.encode()), cursor.seq)
+        })
+    }
+
+    pub(super) fn join_log(&self, connection: &mut Connection<'_>, after: After) {
+        let (first, after) = self.begin(after);
+        // It fails only if the connection has failed, which shows soon.
+        connection.send(first.text()).unwrap_or_default();
+        connection.follow(&self.log.of_any(), Some(after));
     }
 
     /// Has a poll wait, unless there is something for it by now.
