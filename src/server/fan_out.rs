@@ -63,7 +63,6 @@ impl<H: Handler> EventLoop<H> {
 
 impl<S: 'static> Entry<S> {
     /// In which form it is written to. `None`: it is no member of anything.
-    #[inline]
     fn form(&self) -> Option<Form> {
         match &self.stage {
             Stage::Open(open) => {
@@ -82,7 +81,6 @@ impl<S: 'static> Entry<S> {
         }
     }
 
-    #[inline]
     fn waiting_len(&self) -> usize {
         match &self.stage {
             Stage::Open(open) => open.waiting_len(),
@@ -91,7 +89,6 @@ impl<S: 'static> Entry<S> {
         }
     }
 
-    #[inline]
     fn is_closing(&mut self) -> bool {
         let Stage::Open(open) = &mut self.stage else { return false };
         open.protocol.as_mut().is_some_and(|protocol| protocol.outbound().is_closed())
