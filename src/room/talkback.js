@@ -112,7 +112,7 @@ export class TalkbackRoom extends EventTarget {
 			if (next && next !== this.transport) return this.#try(next);
 			if (this.#link) return this.#climb();
 		}
-		this.#failures = Date.now() - since > this.patience ? 0 : this.#failures + 1;
+		this.#failures = since ? 1 : this.#failures + 1;
 		this.#leave(error);
 		// What worked is tried first.
 		this.#timer = setTimeout(() => this.#try(since && name), backoff(this.#failures));

@@ -11,7 +11,7 @@ import { accept } from './model_socket.mjs';
 const ROOT = new URL('../../', import.meta.url);
 const FILES = new Map([
   ['/', 'examples/chat/page.html'], ['/compare', 'examples/chat/compare.html'], ['/rooms/talkback.js', 'src/room/talkback.js'],
-  ...['page.css', 'page.js', 'compare.css', 'compare.js', 'column.js', 'chart.js'].map((name) => [`/${name}`, `examples/chat/${name}`]),
+  ...['page.css', 'page.js', 'talk.js', 'compare.css', 'compare.js', 'column.js', 'chart.js'].map((name) => [`/${name}`, `examples/chat/${name}`]),
 ]);
 const TYPES = { '.html': 'text/html; charset=utf-8', '.css': 'text/css', '.js': 'text/javascript' };
 const POLICY = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src *; img-src 'self' data:; worker-src 'self'";
