@@ -1,23 +1,23 @@
-// A room of a talkback server, over the best transport that gets through, with one cursor for all of them.
-// Events, each with its object in `detail`: message, gap, here, sent, refused, transport.
-const ANSWER = 10_000; // ms that a short answer may take
+// A room of a talkback server, over the best transport that gets through.
+// Events (with `detail`): message, gap, here, sent, refused, transport
+const ANSWER = 10_000; // ms
 const pause = (ms) => new Promise((done) => setTimeout(done, ms));
-const unique = () => crypto.getRandomValues(new BigUint64Array(1))[0].toString(36);
-const backoff = (failures, after = 0) => after + Math.random() * Math.min(30_000, 1000 * 2 ** failures);
-// Statuses, and codes of a WebSocket's close, that will be the same the next time
-const isFinal = (status) => /^(4(?!08|29)\d\d|100[378])$/.test(status);
+const unique = () => Math.random().toString(36).slice(2);
+const backoff = (failures) => Math.random() * Math.min(30_000, 1000 * 2 ** failures);
+const isFinal = (status) => /^(4(?!08|29)\d\d|100[3789])$/.test(status); // or close code
 
 export class TalkbackRoom extends EventTarget {
-	// Options; times in ms
+	// Options, times in ms
 	client = unique();
 	transports = ['websocket', 'events', 'streaming', 'long-polling'];
 	pollInterval = 2000;
 	climbInterval = 60_000;
 	patience = 5000;
 	maxQueue = 1000;
+	after = ''; // a cursor, or `end`
 
 	transport = null;
-	pending = []; // { message, data }: not acknowledged
+	pending = new Map(); // id to { message, data }
 	#link; #trial; // in use; being tried
 	#url; #timer; #hears;
 	#failures = 0;
@@ -25,11 +25,11 @@ export class TalkbackRoom extends EventTarget {
 
 	constructor(url, options) {
 		super();
-		Object.assign(this, { after: '' }, options);
+		Object.assign(this, options);
 		this.cursor = this.after;
 		this.#url = new URL(url, location);
 		addEventListener('online', () => this.#link || this.#trial || this.#try(), this.#closed);
-		addEventListener('offline', () => this.#link && this.#failed(this.#link, Error('offline')), this.#closed);
+		addEventListener('offline', () => this.#link && this.#fail(this.#link, Error('offline')), this.#closed);
 		this.#try();
 	}
 
@@ -39,9 +39,9 @@ export class TalkbackRoom extends EventTarget {
 	}
 
 	send(data) {
-		if (this.pending.length >= this.maxQueue) throw new RangeError('too many messages wait');
+		if (this.pending.size >= this.maxQueue) throw new RangeError('queue full');
 		const item = { message: unique(), data };
-		this.pending.push(item);
+		this.pending.set(item.message, item);
 		this.#write([item]);
 		return item.message;
 	}
@@ -49,7 +49,7 @@ export class TalkbackRoom extends EventTarget {
 	setState(state) {
 		this.state = state;
 		if (this.#link?.socket) this.#write([{ state }]);
-		else if (this.#link) this.#post('here', { state }).catch(() => {});
+		else this.#post('here', { state }).catch(() => {});
 	}
 
 	close(why = 'closed') {
@@ -70,15 +70,18 @@ export class TalkbackRoom extends EventTarget {
 		this.#tell('transport', { name, why });
 	}
 
-	#try(name = this.transports[0]) {
+	#try(wanted) {
+		if (this.#closed.signal.aborted) return;
 		clearTimeout(this.#timer);
-		const link = this.#trial = Object.assign(new AbortController(), { name, state: this.state });
-		// The first object comes at once, unless something in between holds it back.
-		this.#limit(link, this.patience * Math.min(1 + this.#failures, 6));
-		this.#read(link).catch((error) => this.#failed(link, error));
+		const name = this.transports.includes(wanted) ? wanted : this.transports[0];
+		const link = Object.assign(new AbortController(), { name, state: this.state, from: this.cursor });
+		this.#trial = link;
+		// The first object comes at once, if nothing withholds it.
+		this.#limit(link, this.patience);
+		this.#read(link).catch((error) => this.#fail(link, error));
 	}
 
-	// Takes over. What both links have brought, the cursor drops.
+	// It takes over. What both links have brought, the cursor drops.
 	#works(link) {
 		link.since = Date.now();
 		clearTimeout(link.timer);
@@ -86,16 +89,16 @@ export class TalkbackRoom extends EventTarget {
 		this.#link = link;
 		this.#trial = null;
 		this.#use(link.name, 'works');
-		this.#climbLater();
+		this.#climb();
 		if (link.state !== this.state) this.setState(this.state);
-		this.#write(this.pending);
+		this.#write(this.pending.values());
 	}
 
-	#climbLater() {
+	#climb() {
 		if (this.transport !== this.transports[0]) this.#timer = setTimeout(() => this.#try(), this.climbInterval);
 	}
 
-	#failed(link, { status, message, error = message, after }) {
+	#fail(link, { status, message, error = message }) {
 		if (link.signal.aborted) return;
 		link.abort();
 		const { name, since } = link;
@@ -107,21 +110,21 @@ export class TalkbackRoom extends EventTarget {
 		}
 		if (!since) {
 			if (next && next !== this.transport) return this.#try(next);
-			if (this.#link) return this.#climbLater();
+			if (this.#link) return this.#climb();
 		}
-		this.#failures = Date.now() - since > this.patience ? 0 : this.#failures + 1;
+		this.#failures = since ? 1 : this.#failures + 1;
 		this.#leave(error);
-		// What has worked is tried first.
-		this.#timer = setTimeout(() => this.#try(since && name), backoff(this.#failures, after));
+		// What worked is tried first.
+		this.#timer = setTimeout(() => this.#try(since && name), backoff(this.#failures));
 	}
 
 	#limit(link, ms) {
 		clearTimeout(link.timer);
-		link.timer = setTimeout(() => this.#failed(link, Error('silent')), ms);
+		link.timer = setTimeout(() => this.#fail(link, Error('silent')), ms);
 	}
 
-	// Ends by an error only, as all that reads
-	async #read(link) {
+	// Ends by an error only.
+	#read(link) {
 		const { name } = link;
 		if (name === 'streaming') return this.#stream(link);
 		if (name.endsWith('polling')) return this.#poll(link, name === 'polling' ? 0 : 25);
@@ -136,12 +139,11 @@ export class TalkbackRoom extends EventTarget {
 	}
 
 	async #stream(link) {
-		const bytes = await this.#fetch('stream', link);
-		const reader = bytes.pipeThrough(new TextDecoderStream()).getReader();
+		const reader = (await this.#fetch('stream', link)).pipeThrough(new TextDecoderStream()).getReader();
 		for (let rest = ''; ;) {
 			const { value, done } = await reader.read();
 			if (done) throw Error('cut off');
-			if (link.since) this.#limit(link, 50_000); // the server says something every 15 s
+			if (link.since) this.#limit(link, 50_000);
 			const lines = (rest + value).split('\n');
 			rest = lines.pop();
 			for (const line of lines) if (line) this.#take(link, JSON.parse(line));
@@ -149,11 +151,9 @@ export class TalkbackRoom extends EventTarget {
 	}
 
 	async #poll(link, longest) {
-		const here = setInterval(() => this.#askHere(link), 5000);
-		link.signal.onabort = () => clearInterval(here);
 		this.#askHere(link);
-		for (link.wait = 0; ; link.wait = longest) { // the first answer comes at once
-			this.#limit(link, link.wait * 1000 + ANSWER);
+		for (link.wait = 0; ; link.wait = longest) { // first without
+			this.#limit(link, link.wait * 1000 + this.pollInterval + ANSWER);
 			const { epoch, first, last, gap, cursor, messages } = await this.#fetch('messages', link);
 			if (gap) this.#take(link, { id: `${epoch}-${first - 1}`, gap: { epoch, first, last } });
 			for (const object of [...messages, { id: cursor }]) this.#take(link, object);
@@ -162,51 +162,44 @@ export class TalkbackRoom extends EventTarget {
 	}
 
 	async #askHere(link) {
-		const here = this.#hears && await this.#fetch('here', link).catch(() => null);
-		if (here) this.#tell('here', here);
+		for (; !link.signal.aborted; await pause(5000)) {
+			const here = this.#hears && await this.#fetch('here', link).catch(() => null);
+			if (here) this.#tell('here', here);
+		}
 	}
 
 	#take(link, object) {
 		if (link.signal.aborted) return;
 		if (!link.since) this.#works(link);
-		const { ack, refused = ack, ...rest } = object;
-		if (refused !== undefined) return this.#settle({ message: refused, ...rest });
-		if (object.here) return this.#tell('here', object);
-		const [[epoch, at], [mine, seen]] = [object.id.split('-'), this.cursor.split('-')];
-		if (epoch === mine && +at <= +seen) return;
-		this.cursor = object.id;
-		if (object.gap) this.#tell('gap', object);
-		else if ('data' in object) this.#tell('message', object);
+		const { id, ack, refused = ack, here, gap, data } = object;
+		if (refused !== undefined) return this.#settle({ ...object, message: refused });
+		if (here) return this.#tell('here', object);
+		const [[epoch, at], [mine, seen]] = [id.split('-'), this.cursor.split('-')];
+		if (epoch === mine && +at <= +seen && !(gap?.last < link.from.split('-')[1])) return;
+		this.cursor = id;
+		if (gap || data !== undefined) this.#tell(gap ? 'gap' : 'message', object);
 	}
 
 	#write(items) {
 		const link = this.#link;
-		if (!link?.socket) return this.#postAll(link);
-		for (const item of items) {
-			link.socket.send(JSON.stringify(item));
-			setTimeout(() => this.pending.includes(item) && this.#failed(link, Error('silent')), ANSWER);
+		for (const item of link ? items : []) {
+			if (link.socket) {
+				link.socket.send(JSON.stringify(item));
+				setTimeout(() => this.pending.has(item.message) && this.#fail(link, Error('silent')), ANSWER);
+			} else link.sent = Promise.resolve(link.sent).then(() => this.#deliver(link, item));
 		}
 	}
 
-	// One after the other, while this link is in use
-	async #postAll(link) {
-		if (!link || link.posting) return;
-		link.posting = true;
-		for (let failures = 0; link === this.#link && this.pending.length;) {
-			const [item] = this.pending;
+	async #deliver(link, item) {
+		for (let failures = 0; link === this.#link && this.pending.has(item.message); failures++) {
 			const answer = await this.#post('messages', item).catch((error) => error);
-			if (answer.id || isFinal(answer.status)) {
-				failures = 0;
-				this.#settle({ message: item.message, ...answer });
-			} else await pause(backoff(failures++, answer.after));
+			if (answer.id || isFinal(answer.status)) this.#settle({ message: item.message, ...answer });
+			else await pause(backoff(failures));
 		}
-		link.posting = false;
 	}
 
 	#settle(detail) {
-		const at = this.pending.findIndex(({ message }) => message === detail.message);
-		if (at >= 0) this.pending.splice(at, 1);
-		if (at >= 0 || !detail.message) this.#tell(detail.id ? 'sent' : 'refused', detail);
+		if (this.pending.delete(detail.message) || !detail.message) this.#tell(detail.id ? 'sent' : 'refused', detail);
 	}
 
 	#post(path, fields) {
@@ -217,13 +210,12 @@ export class TalkbackRoom extends EventTarget {
 	async #fetch(path, init) {
 		const response = await fetch(this.#address(path, init), init);
 		if (response.ok) return path === 'stream' ? response.body : response.json();
-		const after = 1000 * response.headers.get('Retry-After') || 0;
-		throw { status: response.status, error: await response.text(), after };
+		throw { status: response.status, error: await response.text() };
 	}
 
 	#address(path, { method, wait }) {
 		const address = new URL(this.#url);
-		address.pathname += `/${path}`;
+		address.pathname += '/' + path;
 		const query = method ? {} : { client: this.client, after: this.cursor, state: JSON.stringify(this.state), wait };
 		for (const name in query) if (query[name]) address.searchParams.set(name, query[name]);
 		return address;
