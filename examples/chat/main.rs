@@ -24,13 +24,16 @@ use talkback::server::{Answer, Connection, Cors, Handler, Overflow, Server, Serv
 use talkback::{Accept, Config};
 
 /// Path, type, content.
-const FILES: [(&str, &str, &str); 6] = [
+const FILES: [(&str, &str, &str); 9] = [
     ("/", "text/html", include_str!("page.html")),
     ("/compare", "text/html", include_str!("compare.html")),
     ("/page.css", "text/css", include_str!("page.css")),
     ("/page.js", "text/javascript", include_str!("page.js")),
     ("/compare.css", "text/css", include_str!("compare.css")),
     ("/compare.js", "text/javascript", include_str!("compare.js")),
+    ("/talk.js", "text/javascript", include_str!("talk.js")),
+    ("/column.js", "text/javascript", include_str!("column.js")),
+    ("/chart.js", "text/javascript", include_str!("chart.js")),
 ];
 /// Beyond this many sockets the answer is 503. With some more for those answers they fit into the 1,024 open
 /// files that a process usually may have.

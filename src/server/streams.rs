@@ -60,6 +60,7 @@ impl<S: 'static> Entry<S> {
         let mut output = std::mem::take(&mut head.output);
         let StreamHead { response, keep_alive, interval, follow } = stream_head;
         response.encode_chunked_head(&mut output.bytes);
+        means.hub.count_answer(slot, response.status());
         means.hub.snapshot.stream_count += 1;
         self.since = means.now;
         let mut stream = Box::new(Stream {
