@@ -172,7 +172,7 @@ def crate_steps(quick):
         *(cargo(f"format of {name}", "fmt", "--manifest-path", f"{name}/Cargo.toml", "--check", "--", "--color=never")
           for name in ("fuzz", "benches")),
         Step("dependencies", ["bash", "-c", f"diff <(printf '%s\\n' talkback {names} | sort) <({tree} | sort)"]),
-        # with what is off by default and costs little to build; without it below, and in the examples
+        # with what is off by default and costs little to build; without it below
         cargo("lints", "clippy", "--locked", "--all-targets", "--features", "rooms,tracing", "--", "-D", "warnings"),
         cargo("documentation", "doc", "--locked", "--no-deps", "--features", "rooms,tracing", RUSTDOCFLAGS="-D warnings"),
         cargo("tests", "test", "--locked", "--no-fail-fast", "--features", "rooms,tracing", count=cargo_tests),
@@ -180,7 +180,7 @@ def crate_steps(quick):
     if not quick:
         steps.extend(
             cargo(f"lints with {name}", "clippy", "--locked", "--all-targets", "--no-default-features", *features, "--", "-D", "warnings")
-            for name, features in (("no feature", []), ("server alone", ["--features", "server"]), ("rooms alone", ["--features", "rooms"]), ("the rest", ["--features", "deflate,simd,wide"])))
+            for name, features in (("no feature", []), ("the default ones", ["--features", "default"]), ("server alone", ["--features", "server"]), ("rooms alone", ["--features", "rooms"]), ("the rest", ["--features", "deflate,simd,wide"])))
         steps.append(cargo("tests with no feature", "test", "--locked", "--no-fail-fast", "--no-default-features", count=cargo_tests))
         steps.append(cargo("tests of masking with wide", "test", "--locked", "--lib", "--features", "wide", "mask", count=cargo_tests))
         steps.append(Step("instructions", [sys.executable, "benches/codec/instructions.py"], last_line))
@@ -201,10 +201,11 @@ def example_steps(quick):
     """The examples, built for release, against everybody else's programs."""
     only = ["--quick"] if quick else []
     examples = TARGET / "release" / "examples"
-    environment = {"EXAMPLES": str(examples), "CHAT_BIN": str(examples / "chat")}
+    environment = {"EXAMPLES": str(examples), "CHAT_BIN": str(examples / "chat"), "ROOMS_BIN": str(examples / "rooms")}
     return [
         Step("autobahn", [sys.executable, "tests/autobahn/run.py", *only], last_line, environment=environment, seconds=1860),
         Step("peers", ["tests/peers/run.sh"], last_line, environment=environment),
+        Step("browser's client", ["node", "client.test.mjs"], last_line, ROOT / "tests" / "browser", environment),
         Step("browser", ["node", "chat.test.mjs"], last_line, ROOT / "tests" / "browser", environment),
     ]
 
@@ -215,7 +216,7 @@ async def run_all(run, quick):
         group.create_task(run.steps(*setup_steps()))
         group.create_task(run.steps(*crate_steps(quick)))
     steps = example_steps(quick)
-    if await run.step(cargo("examples", "build", "--release", "--locked", "--examples")):
+    if await run.step(cargo("examples", "build", "--release", "--locked", "--examples", "--features", "rooms")):
         await run.steps(*steps)
     else:
         for step in steps:  # what an earlier run left there is not to be judged

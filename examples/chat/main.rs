@@ -69,7 +69,7 @@ fn serve(address: &str) -> Result<(), Box<dyn Error>> {
     let config = RoomConfig::default().cors(Cors::any()).deflate(Some(Deflate::shared()));
     let rooms = Rooms::with_access(config, Limits::default())?;
     let columns = Columns::start(address.ip(), &rooms)?;
-    println!("chat: open http://{address}/ or, for the comparison, http://{address}/compare");
+    println!("chat: open http://{address}/\nchat: the comparison is at http://{address}/compare");
     let chat = Chat { server: server.handle(), columns: columns.clone() };
     end_on_signal(server.handle())?;
     server.run(rooms.mount(chat))?;
