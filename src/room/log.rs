@@ -142,8 +142,18 @@ impl Log {
         Page::new(self, gap, skip, self.fitting(skip, limits))
     }
 
-    /// Where somebody begins who reads after this; with a gap, if what follows is not there as a whole.
-    pub(super) fn begin(&self, after: After) -> (Cursor, Option<Gap>) {
+    /// Where a reader begins who reads after this; with a gap, if what follows is not there as a whole. For
+    /// streams, which tell it first, and write what follows as it comes.
+    ///
+    /// ```
+    /// use talkback::room::{After, Cursor, Limits, Log};
+    ///
+    /// let log = Log::new(0xfeed, Limits::default());
+    /// assert_eq!(log.begin(After::Start), (Cursor::new(0xfeed, 0), None));
+    /// assert!(log.begin(After::Cursor(Cursor::new(0xbad, 7))).1.is_some());
+    /// ```
+    #[must_use]
+    pub fn begin(&self, after: After) -> (Cursor, Option<Gap>) {
         match after {
             After::End => (self.cursor(), None),
             After::Cursor(cursor) if self.position(cursor).is_some() => (cursor, None),
