@@ -32,6 +32,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod client;
 mod cursor;
 mod encoded;
 mod id;
@@ -43,6 +44,9 @@ mod page;
 mod presence;
 mod publication;
 
+pub use client::{
+    Present, QueueError, RoomClient, RoomClientError, RoomEvent, RoomReader, RoomSender, ServerFault,
+};
 pub use cursor::{Cursor, CursorError, MAX_CURSOR_LEN};
 pub use id::{ClientId, IdError, MAX_ID_LEN, MessageId};
 pub use json::JsonError;

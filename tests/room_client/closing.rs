@@ -1,0 +1,108 @@
+//! Ending a client from another thread, or by dropping it.
+
+use std::io::ErrorKind;
+use std::thread;
+
+use talkback::Config;
+use talkback::room::{QueueError, RoomSender};
+
+use crate::net::*;
+use crate::script::*;
+
+/// Closes once the client has had time to wait for whatever comes next.
+fn close_soon(sender: RoomSender) {
+    thread::spawn(move || {
+        thread::sleep(millis(30));
+        sender.close();
+    });
+}
+
+#[test]
+fn closing_wakes_who_waits_for_events() {
+    let (url, server) = serve(vec![hold_to_the_end(vec![place(0), publication(1)])]);
+    let mut room = client(&url).open().unwrap();
+    close_soon(room.sender());
+    let client = start(move || {
+        assert_eq!(read_some(&mut room, 2), ["connected", "1"]);
+        for _ in 0..2 {
+            assert!(room.recv().unwrap().is_none());
+        }
+        room
+    });
+    // The server gets a close, while the client is still there.
+    server.end();
+    let room = client.end();
+    assert!(room.sender().is_closed());
+    assert_eq!(room.sender().publish(&raw("1")), Err(QueueError::Closed));
+}
+
+#[test]
+fn closing_wakes_who_waits_to_connect_again() {
+    let (url, server) = serve(vec![cut(vec![place(0), publication(1)])]);
+    let long = PATIENCE * 10;
+    let mut room = client(&url).reconnection_time(long).max_reconnection_time(long).open().unwrap();
+    assert_eq!(read_some(&mut room, 3), ["connected", "1", "disconnected"]);
+    server.end();
+    close_soon(room.sender());
+    assert!(start(move || room.recv().unwrap().is_none()).end());
+}
+
+#[test]
+fn closing_wakes_who_waits_for_a_response() {
+    let mute: Act = Box::new(|exchange| {
+        let _ = std::io::Read::read(&mut exchange.stream(), &mut [0]);
+    });
+    let (url, server) = serve(vec![mute]);
+    let mut room = client(&url).open().unwrap();
+    close_soon(room.sender());
+    assert!(start(move || room.recv().unwrap().is_none()).end());
+    server.end();
+}
+
+#[test]
+fn what_was_closed_before_it_began_connects_nowhere() {
+    let (listener, address) = listen();
+    listener.set_nonblocking(true).unwrap();
+    let mut room = client(&format!("ws://{address}/")).open().unwrap();
+    room.sender().close();
+    assert!(room.recv().unwrap().is_none());
+    assert_eq!(listener.accept().unwrap_err().kind(), ErrorKind::WouldBlock);
+}
+
+#[test]
+fn a_server_that_does_not_answer_the_close_is_waited_for_in_bounds() {
+    let deaf = open(|mut socket| {
+        say(&mut socket, &[place(0), publication(1)]);
+        let _ = std::io::Read::read_to_end(&mut socket.stream(), &mut Vec::new());
+    });
+    let (url, server) = serve(vec![deaf]);
+    let config = Config::default().close_timeout(Some(millis(50))).linger_timeout(Some(millis(50)));
+    let mut room = client(&url).config(config).open().unwrap();
+    assert_eq!(read_some(&mut room, 2), ["connected", "1"]);
+    close_soon(room.sender());
+    assert!(start(move || room.recv().unwrap().is_none()).end());
+    server.end();
+}
+
+#[test]
+fn closing_drops_the_events_that_wait() {
+    let (url, server) = serve(vec![hold_to_the_end((1..100).map(publication).collect())]);
+    let mut room = client(&url).open().unwrap();
+    assert_eq!(read_some(&mut room, 3), ["connected", "1", "2"]);
+    room.sender().close();
+    assert!(start(move || room.recv().unwrap().is_none()).end());
+    server.end();
+}
+
+#[test]
+fn dropping_it_closes_though_there_are_senders() {
+    let (url, server) = serve(vec![hold_to_the_end(vec![place(0), publication(1)])]);
+    let mut room = client(&url).open().unwrap();
+    assert_eq!(read_some(&mut room, 2), ["connected", "1"]);
+    let sender = room.sender();
+    assert!(!sender.is_closed());
+    drop(room);
+    server.end();
+    assert!(sender.is_closed());
+    assert_eq!(sender.publish(&raw("1")), Err(QueueError::Closed));
+}
