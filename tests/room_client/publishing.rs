@@ -137,7 +137,8 @@ fn publishing_does_not_wait_for_a_server_that_does_not_read() {
         assert_eq!(socket.recv().unwrap(), None);
     });
     let (url, server) = serve(vec![deaf, keen]);
-    let mut room = client(&url).max_queue_len(None).open().unwrap();
+    let uncompressed = talkback::Config::default().deflate(None);
+    let mut room = client(&url).config(uncompressed).max_queue_len(None).open().unwrap();
     let sender = room.sender();
     assert_eq!(read_some(&mut room, 2), ["connected", "1"]);
     let publisher = start(move || {

@@ -63,8 +63,8 @@ pub struct RoomReader {
     connection: Option<Connection>,
     /// How many attempts in a row failed: they brought nothing new, and no connection that lived.
     failed_count: u32,
-    /// When to make the next attempt; `None`: at once.
-    retry_at: Option<Instant>,
+    /// Since when, and for how long, to wait before the next attempt; `None`: not at all.
+    pause: Option<(Instant, Duration)>,
     failure: Option<RoomClientError>,
 }
 
@@ -99,7 +99,7 @@ impl RoomReader {
             shared,
             connection: None,
             failed_count: 0,
-            retry_at: None,
+            pause: None,
             failure: None,
         }
     }
@@ -145,8 +145,8 @@ impl RoomReader {
 
     /// Makes an attempt, after a wait unless it is the first.
     fn open(&mut self) -> Result<Option<RoomEvent>, RoomClientError> {
-        if let Some(retry_at) = self.retry_at.take() {
-            self.shared.wait_until(retry_at);
+        if let Some((since, time)) = self.pause.take() {
+            self.shared.wait(time.saturating_sub(since.elapsed()));
             if self.shared.is_closed() {
                 return Ok(None);
             }
@@ -198,7 +198,7 @@ impl RoomReader {
             RoomClientError::TooManyAttempts { count: self.failed_count, last: Box::new(error) }
         } else {
             let retry_in = self.wait_time(&error);
-            self.retry_at = Instant::now().checked_add(retry_in);
+            self.pause = Some((Instant::now(), retry_in));
             return Ok(Some(RoomEvent::Disconnected { error, retry_in }));
         };
         self.failure = Some(failure.clone());

@@ -3,7 +3,7 @@
 use std::io;
 use std::net::{Shutdown, TcpStream};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::value::RawValue;
 
@@ -109,10 +109,9 @@ impl Shared {
         self.lock().is_closed
     }
 
-    /// Waits until then, or until it is closed.
-    pub(super) fn wait_until(&self, then: Instant) {
-        let left = then.saturating_duration_since(Instant::now());
-        let waited = self.changed.wait_timeout_while(self.lock(), left, |facts| !facts.is_closed);
+    /// Waits for so long, or until it is closed.
+    pub(super) fn wait(&self, time: Duration) {
+        let waited = self.changed.wait_timeout_while(self.lock(), time, |facts| !facts.is_closed);
         drop(waited.unwrap_or_else(PoisonError::into_inner));
     }
 
