@@ -22,9 +22,9 @@ fn close_soon(sender: RoomSender) {
 fn closing_wakes_who_waits_for_events() {
     let (url, server) = serve(vec![hold_to_the_end(vec![place(0), publication(1)])]);
     let mut room = client(&url).open().unwrap();
+    assert_eq!(read_some(&mut room, 2), ["connected", "1"]);
     close_soon(room.sender());
     let client = start(move || {
-        assert_eq!(read_some(&mut room, 2), ["connected", "1"]);
         for _ in 0..2 {
             assert!(room.recv().unwrap().is_none());
         }
@@ -54,13 +54,14 @@ fn closing_wakes_who_waits_to_connect_again() {
 
 #[test]
 fn closing_wakes_who_waits_for_a_response() {
-    let mute: Act = Box::new(|exchange| {
-        let _ = std::io::Read::read(&mut exchange.stream(), &mut [0]);
-    });
+    let (mute, is_asked) = mute();
     let (url, server) = serve(vec![mute]);
-    let mut room = client(&url).open().unwrap();
-    close_soon(room.sender());
-    assert!(start(move || room.recv().unwrap().is_none()).end());
+    let mut room = client(&url).handshake_timeout(Some(2 * PATIENCE)).open().unwrap();
+    let sender = room.sender();
+    let client = start(move || room.recv().unwrap().is_none());
+    is_asked.end();
+    close_soon(sender);
+    assert!(client.end());
     server.end();
 }
 
@@ -76,11 +77,7 @@ fn what_was_closed_before_it_began_connects_nowhere() {
 
 #[test]
 fn a_server_that_does_not_answer_the_close_is_waited_for_in_bounds() {
-    let deaf = open(|mut socket| {
-        say(&mut socket, &[place(0), publication(1)]);
-        let _ = std::io::Read::read_to_end(&mut socket.stream(), &mut Vec::new());
-    });
-    let (url, server) = serve(vec![deaf]);
+    let (url, server) = serve(vec![deaf(vec![place(0), publication(1)])]);
     let config = Config::default().close_timeout(Some(millis(50))).linger_timeout(Some(millis(50)));
     let mut room = client(&url).config(config).open().unwrap();
     assert_eq!(read_some(&mut room, 2), ["connected", "1"]);

@@ -144,14 +144,9 @@ fn what_can_not_be_asked_for_is_told_before_it_begins() {
 
 #[test]
 fn a_server_that_does_not_answer_or_falls_silent_is_given_up() {
-    let mute: Act = Box::new(|exchange| {
-        let _ = std::io::Read::read(&mut exchange.stream(), &mut [0]);
-    });
+    let (mute, _) = mute();
     // It does not even answer pings.
-    let silent = open(|mut socket| {
-        say(&mut socket, &[place(0), publication(1)]);
-        let _ = std::io::Read::read_to_end(&mut socket.stream(), &mut Vec::new());
-    });
+    let silent = deaf(vec![place(0), publication(1)]);
     let (url, server) = serve(vec![mute, silent]);
     let config = Config::default().ping_interval(Some(millis(20))).idle_timeout(Some(millis(500)));
     let impatient = client(&url).handshake_timeout(Some(millis(500))).config(config);

@@ -1,6 +1,8 @@
 //! Servers that do with each connection what a script says, and clients that come back at once.
 
+use std::io::Read;
 use std::net::TcpStream;
+use std::sync::mpsc;
 
 use serde_json::Value;
 use serde_json::value::RawValue;
@@ -67,6 +69,30 @@ pub(crate) fn hold(objects: Vec<String>, code: u16) -> Act {
 /// The same, whose end is that of the client.
 pub(crate) fn hold_to_the_end(objects: Vec<String>) -> Act {
     hold(objects, 1000)
+}
+
+/// Says these, and then nothing, whatever the client says, until that ends TCP.
+pub(crate) fn deaf(objects: Vec<String>) -> Act {
+    open(move |mut socket| {
+        say(&mut socket, &objects);
+        read_to_the_end(socket.stream());
+    })
+}
+
+/// Does not answer the request, until the client ends TCP. The task ends once it has come.
+pub(crate) fn mute() -> (Act, Task<()>) {
+    let (sender, receiver) = mpsc::channel();
+    let act = move |exchange: Exchange<TcpStream>| {
+        sender.send(()).unwrap_or_default();
+        read_to_the_end(exchange.stream());
+    };
+    (Box::new(act), start(move || receiver.recv().unwrap()))
+}
+
+/// For longer than a test waits.
+fn read_to_the_end(mut stream: &TcpStream) {
+    stream.set_read_timeout(Some(2 * PATIENCE)).unwrap();
+    let _ = stream.read_to_end(&mut Vec::new());
 }
 
 pub(crate) fn refuse(status: u16, headers: &'static [(&str, &str)]) -> Act {
