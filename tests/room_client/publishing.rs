@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::mpsc;
 use std::thread;
 
-use talkback::room::{MessageId, QueueError, RoomEvent};
+use talkback::room::{MessageId, QueueError, RoomClientError, RoomEvent, ServerFault};
 
 use crate::net::*;
 use crate::script::*;
@@ -91,6 +91,42 @@ fn what_was_not_answered_is_sent_again_with_the_same_id_and_told_once() {
         assert_eq!(sender.waiting_count(), 0);
         sender.close();
         assert!(room.recv().unwrap().is_none());
+    });
+    reader.end();
+    server.end();
+}
+
+#[test]
+fn a_server_that_leaves_a_message_without_an_answer_is_left() {
+    // However much it says besides.
+    let silent = open(|mut socket| {
+        hear(&mut socket);
+        let chatter = (0..).map(publication);
+        chatter.take_while(|object| socket.send(object).is_ok()).for_each(|_| thread::sleep(millis(1)));
+    });
+    let answers = open(|mut socket| {
+        let message = hear(&mut socket)["message"].as_str().unwrap().to_owned();
+        say(&mut socket, &[acknowledgement(&message, 1, true)]);
+        assert_eq!(socket.recv().unwrap(), None);
+    });
+    let (url, server) = serve(vec![silent, answers]);
+    let reader = start(move || {
+        let mut room = client(&url).answer_timeout(Some(millis(300))).open().unwrap();
+        room.sender().publish(&raw("1")).unwrap();
+        let error = loop {
+            if let RoomEvent::Disconnected { error, .. } = room.recv().unwrap().unwrap() {
+                break error;
+            }
+        };
+        assert!(matches!(error, RoomClientError::Server(ServerFault::Unanswered)), "{error:?}");
+        assert_eq!(read_some(&mut room, 2), ["connected", "acknowledged true"]);
+        // Where nothing is owed, nothing is waited for.
+        let sender = room.sender();
+        let client = start(move || room.recv().unwrap().is_none());
+        thread::sleep(millis(400));
+        assert!(client.is_running());
+        sender.close();
+        assert!(client.end());
     });
     reader.end();
     server.end();

@@ -34,7 +34,7 @@ pub enum RoomClientError {
     Lost(Arc<Error>),
     /// The server closed the connection; `None`: without saying why.
     Closed(Option<CloseFrame>),
-    /// The server sent what a room doesn't.
+    /// The server did what a room doesn't.
     Server(ServerFault),
     /// `count` attempts in a row failed, as many as
     /// [`RoomClient::max_attempt_count`](super::RoomClient::max_attempt_count) allows.

@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::frame::CloseCode;
 
-/// What the server sent is not what a room sends. The client tells it so by a close, and comes back: it is at
+/// What the server did is not what a room does. The client tells it so by a close, and comes back: it is at
 /// its own place in the log, and nothing is lost.
 ///
 /// ```
@@ -22,6 +22,9 @@ pub enum ServerFault {
     InvalidJson,
     /// An object of a known kind without what belongs into it.
     InvalidObject,
+    /// A message that was sent was neither acknowledged nor refused within
+    /// [`RoomClient::answer_timeout`](super::RoomClient::answer_timeout). It is sent again.
+    Unanswered,
     /// A publication, or a place, of another log, without a gap before it.
     UntoldEpoch {
         /// The epoch of the log that the client reads.
@@ -45,7 +48,7 @@ impl ServerFault {
         match self {
             Self::Binary => CloseCode::UNSUPPORTED_DATA,
             Self::InvalidJson | Self::InvalidObject => CloseCode::INVALID_DATA,
-            Self::UntoldEpoch { .. } | Self::Skipped { .. } => CloseCode::PROTOCOL_ERROR,
+            Self::Unanswered | Self::UntoldEpoch { .. } | Self::Skipped { .. } => CloseCode::PROTOCOL_ERROR,
         }
     }
 }
@@ -56,6 +59,7 @@ impl fmt::Display for ServerFault {
             Self::Binary => f.write_str("the server sent a binary message"),
             Self::InvalidJson => f.write_str("the server sent what is no JSON object"),
             Self::InvalidObject => f.write_str("the server sent a malformed object"),
+            Self::Unanswered => f.write_str("the server left a message without an answer"),
             Self::UntoldEpoch { known, epoch } => {
                 write!(f, "the server went from log {known:016x} to {epoch:016x} without a gap")
             }

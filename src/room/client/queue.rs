@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Instant;
 
 use serde_json::value::RawValue;
 
@@ -22,6 +23,8 @@ pub(super) struct Waiting {
     number: u64,
     pub(super) message: MessageId,
     pub(super) data: Arc<str>,
+    /// When it was sent last.
+    sent_at: Option<Instant>,
 }
 
 impl Waiting {
@@ -71,22 +74,24 @@ impl Queue {
         }
         let number = self.last_number.saturating_add(1);
         let message = MessageId::of_series(self.series, number);
-        self.messages.push_back(Waiting { number, message: message.clone(), data: data.into() });
+        let data = data.into();
+        self.messages.push_back(Waiting { number, message: message.clone(), data, sent_at: None });
         self.last_number = number;
         self.len = len;
         Ok(message)
     }
 
     /// The next one to send; it counts as sent from now on.
-    pub(super) fn next_unsent(&mut self) -> Option<Waiting> {
-        let waiting = self.messages.get(self.sent_count).cloned()?;
+    pub(super) fn next_unsent(&mut self, now: Instant) -> Option<Waiting> {
+        let waiting = self.messages.get_mut(self.sent_count)?;
+        waiting.sent_at = Some(now);
         self.sent_count += 1;
-        Some(waiting)
+        Some(waiting.clone())
     }
 
-    /// Whether [`next_unsent`](Self::next_unsent) has one.
-    pub(super) fn has_unsent(&self) -> bool {
-        self.sent_count < self.count()
+    /// Since when an answer is awaited. `None`: none is.
+    pub(super) fn unanswered_since(&self) -> Option<Instant> {
+        self.messages.front().filter(|_| self.sent_count > 0)?.sent_at
     }
 
     /// The connection was lost: whatever was not answered is to be sent again.
@@ -111,6 +116,8 @@ impl Queue {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     fn queue(max_count: Option<usize>, max_len: Option<usize>) -> Queue {
@@ -123,7 +130,9 @@ mod tests {
     }
 
     fn unsent(queue: &mut Queue) -> Vec<String> {
-        std::iter::from_fn(|| queue.next_unsent()).map(|waiting| waiting.data.to_string()).collect()
+        std::iter::from_fn(|| queue.next_unsent(Instant::now()))
+            .map(|waiting| waiting.data.to_string())
+            .collect()
     }
 
     #[test]
@@ -132,14 +141,14 @@ mod tests {
         let first = push(&mut counted, "1").unwrap();
         push(&mut counted, "2").unwrap();
         assert_eq!(push(&mut counted, "3"), Err(QueueError::TooManyMessages { max: 2 }));
-        counted.next_unsent().unwrap();
+        counted.next_unsent(Instant::now()).unwrap();
         counted.settle(&first).unwrap();
         assert!(push(&mut counted, "3").is_ok());
         let mut weighed = queue(None, Some(5));
         let first = push(&mut weighed, "123").unwrap();
         assert_eq!(push(&mut weighed, "456"), Err(QueueError::TooLong { len: 6, max: 5 }));
         assert!(push(&mut weighed, "45").is_ok());
-        weighed.next_unsent().unwrap();
+        weighed.next_unsent(Instant::now()).unwrap();
         weighed.settle(&first).unwrap();
         assert!(push(&mut weighed, "678").is_ok());
         assert_eq!(push(&mut queue(Some(0), None), "1"), Err(QueueError::TooManyMessages { max: 0 }));
@@ -155,9 +164,26 @@ mod tests {
         push(&mut queue, "5").unwrap();
         assert_eq!(unsent(&mut queue), ["5"]);
         queue.rewind();
-        assert!(queue.has_unsent());
         assert_eq!(unsent(&mut queue), ["1", "3", "4", "5"]);
-        assert!(!queue.has_unsent());
+        assert!(unsent(&mut queue).is_empty());
+    }
+
+    #[test]
+    fn the_oldest_that_was_sent_is_waited_for() {
+        let (mut queue, begun) = (queue(None, None), Instant::now());
+        let later = begun + Duration::from_secs(1);
+        let ids: Vec<_> = (1..=3).map(|n| push(&mut queue, &n.to_string()).unwrap()).collect();
+        assert_eq!(queue.unanswered_since(), None);
+        queue.next_unsent(begun).unwrap();
+        queue.next_unsent(later).unwrap();
+        assert_eq!(queue.unanswered_since(), Some(begun));
+        queue.settle(&ids[0]).unwrap();
+        assert_eq!(queue.unanswered_since(), Some(later));
+        queue.settle(&ids[1]).unwrap();
+        assert_eq!(queue.unanswered_since(), None);
+        queue.next_unsent(later).unwrap();
+        queue.rewind();
+        assert_eq!(queue.unanswered_since(), None);
     }
 
     #[test]
@@ -165,7 +191,10 @@ mod tests {
         let mut queue = queue(None, None);
         let ids: Vec<_> = (1..=2).map(|n| push(&mut queue, &n.to_string()).unwrap()).collect();
         assert_eq!(queue.settle(&ids[0]), None);
-        assert_eq!(queue.next_unsent().unwrap().to_json(), format!(r#"{{"message":"{}","data":1}}"#, ids[0]));
+        assert_eq!(
+            queue.next_unsent(Instant::now()).unwrap().to_json(),
+            format!(r#"{{"message":"{}","data":1}}"#, ids[0])
+        );
         for message in [&*ids[1], "", "-", "1", "-1", "beef-1", "000000000000feed-01", "000000000000feed-9"] {
             assert_eq!(queue.settle(message), None, "{message}");
         }

@@ -167,7 +167,11 @@ impl RoomReader {
     /// Waits for an object. `None`: it is nothing to tell.
     fn receive(&mut self) -> Result<Option<RoomEvent>, RoomClientError> {
         let Some(connection) = &mut self.connection else { return Ok(None) };
-        let Some(message) = connection.reader.recv()? else {
+        let received = connection.reader.recv();
+        if received.is_err() && self.shared.is_overdue() {
+            return Err(ServerFault::Unanswered.into());
+        }
+        let Some(message) = received? else {
             return Err(RoomClientError::Closed(connection.reader.peer_close().cloned()));
         };
         let Message::Text(json) = message else { return Err(ServerFault::Binary.into()) };

@@ -43,6 +43,7 @@ pub struct RoomClient {
     pub(super) after: After,
     state: Option<Arc<str>>,
     queue_limits: QueueLimits,
+    answer_timeout: Option<Duration>,
     pub(super) reconnection_time: Duration,
     pub(super) max_reconnection_time: Duration,
     pub(super) max_attempt_count: Option<u32>,
@@ -61,6 +62,7 @@ impl RoomClient {
             after: After::Start,
             state: None,
             queue_limits: QueueLimits { max_count: Some(1_000), max_len: Some(1 << 20) },
+            answer_timeout: Some(Duration::from_secs(30)),
             reconnection_time: Duration::from_secs(1),
             max_reconnection_time: Duration::from_secs(60),
             max_attempt_count: None,
@@ -136,6 +138,15 @@ impl RoomClient {
         self
     }
 
+    /// Bounds how long the server may take to acknowledge or refuse a message that was sent, and so also how
+    /// long the program may be about something else than `recv`: past it the connection counts as lost, and
+    /// the message is sent over the next one. Default 30 s; `None`: without bound.
+    #[must_use]
+    pub const fn answer_timeout(mut self, timeout: Option<Duration>) -> Self {
+        self.answer_timeout = timeout;
+        self
+    }
+
     /// Sets how long to wait at least before connecting again. Default 1 s.
     ///
     /// What is waited in fact is drawn at random: up to twice that after a connection that brought something
@@ -179,7 +190,8 @@ impl RoomClient {
         let url = Url::parse(&url).map_err(ConnectError::from)?;
         self.connect.client_handshake(&url)?;
         let series = u64::from_le_bytes(Entropy::from_system().bytes());
-        let shared = Shared::new(Queue::new(series, self.queue_limits), self.state.clone());
+        let shared =
+            Shared::new(Queue::new(series, self.queue_limits), self.answer_timeout, self.state.clone());
         Ok(RoomReader::new(self.clone(), Arc::new(shared)))
     }
 }

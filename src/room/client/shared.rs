@@ -3,7 +3,7 @@
 use std::io;
 use std::net::{Shutdown, TcpStream};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::value::RawValue;
 
@@ -26,6 +26,7 @@ pub(super) struct Shared {
 struct Facts {
     is_closed: bool,
     queue: Queue,
+    answer_timeout: Option<Duration>,
     /// What the client says of itself.
     state: Option<Arc<str>>,
     is_state_unsent: bool,
@@ -40,14 +41,23 @@ struct Facts {
 pub(super) enum Task {
     Publish(Waiting),
     State(Arc<str>),
-    /// The last one.
+    /// To close the connection, as the client has ended.
     Close,
+    /// To end the connection, as the server leaves a message without an answer.
+    GiveUp,
 }
 
 impl Shared {
-    pub(super) const fn new(queue: Queue, state: Option<Arc<str>>) -> Self {
-        let facts =
-            Facts { is_closed: false, queue, state, is_state_unsent: false, connection: 0, opening: None };
+    pub(super) const fn new(queue: Queue, answer_timeout: Option<Duration>, state: Option<Arc<str>>) -> Self {
+        let facts = Facts {
+            is_closed: false,
+            queue,
+            answer_timeout,
+            state,
+            is_state_unsent: false,
+            connection: 0,
+            opening: None,
+        };
         Self { facts: Mutex::new(facts), changed: Condvar::new() }
     }
 
@@ -145,24 +155,27 @@ impl Shared {
 
     /// Waits until the writer of this connection has something to do. `None`: the connection was lost.
     pub(super) fn next_task(&self, connection: u64) -> Option<Task> {
-        let is_idle = |facts: &mut Facts| {
-            facts.connection == connection
-                && !facts.is_closed
-                && !facts.is_state_unsent
-                && !facts.queue.has_unsent()
-        };
-        let waited = self.changed.wait_while(self.lock(), is_idle);
-        let mut facts = waited.unwrap_or_else(PoisonError::into_inner);
-        if facts.connection != connection {
-            return None;
+        let mut facts = self.lock();
+        loop {
+            if facts.connection != connection {
+                return None;
+            }
+            let left = facts.time_to_answer();
+            if let Some(task) = facts.next_task(left) {
+                return Some(task);
+            }
+            facts = match left {
+                Some(left) => {
+                    self.changed.wait_timeout(facts, left).unwrap_or_else(PoisonError::into_inner).0
+                }
+                None => self.changed.wait(facts).unwrap_or_else(PoisonError::into_inner),
+            };
         }
-        if facts.is_closed {
-            return Some(Task::Close);
-        }
-        if std::mem::take(&mut facts.is_state_unsent) {
-            return facts.state.clone().map(Task::State);
-        }
-        facts.queue.next_unsent().map(Task::Publish)
+    }
+
+    /// Whether the server has left a message without an answer for too long.
+    pub(super) fn is_overdue(&self) -> bool {
+        self.lock().time_to_answer().is_some_and(|left| left.is_zero())
     }
 
     fn notify(&self, facts: MutexGuard<'_, Facts>) {
@@ -173,6 +186,28 @@ impl Shared {
     /// A thread that panicked while it held the lock left nothing half done in there.
     fn lock(&self) -> MutexGuard<'_, Facts> {
         self.facts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Facts {
+    fn next_task(&mut self, time_to_answer: Option<Duration>) -> Option<Task> {
+        if self.is_closed {
+            return Some(Task::Close);
+        }
+        if time_to_answer.is_some_and(|left| left.is_zero()) {
+            return Some(Task::GiveUp);
+        }
+        if std::mem::take(&mut self.is_state_unsent) {
+            return self.state.clone().map(Task::State);
+        }
+        self.queue.next_unsent(Instant::now()).map(Task::Publish)
+    }
+
+    /// How long the server has left to answer for a message. `None`: it owes no answer, or may take as long as
+    /// it likes.
+    fn time_to_answer(&self) -> Option<Duration> {
+        let since = self.queue.unanswered_since()?;
+        self.answer_timeout.map(|timeout| timeout.saturating_sub(since.elapsed()))
     }
 }
 

@@ -17,20 +17,22 @@ pub(super) fn start(writer: Writer<TcpStream>, shared: Arc<Shared>, connection: 
 
 fn run(writer: &Writer<TcpStream>, shared: &Shared, connection: u64) {
     while let Some(task) = shared.next_task(connection) {
-        let written = match &task {
+        let written = match task {
             Task::Publish(waiting) => writer.send(&waiting.to_json()),
             Task::State(state) => writer.send(&format!(r#"{{"state":{state}}}"#)),
-            Task::Close => writer.close(CloseFrame::from(CloseCode::NORMAL)),
+            Task::Close => return writer.close(CloseFrame::from(CloseCode::NORMAL)).unwrap_or_default(),
+            Task::GiveUp => return end(writer),
         };
         match written {
-            Ok(()) if matches!(task, Task::Close) => return,
             Ok(()) => {}
             // The reader hears of it by itself, behind what the server sent before.
             Err(Error::Disconnected | Error::Send(SendError::Closing)) => return,
-            Err(_) => {
-                writer.stream().shutdown(Shutdown::Both).unwrap_or_default();
-                return;
-            }
+            Err(_) => return end(writer),
         }
     }
+}
+
+/// Has the reader see that the connection is lost.
+fn end(writer: &Writer<TcpStream>) {
+    writer.stream().shutdown(Shutdown::Both).unwrap_or_default();
 }
