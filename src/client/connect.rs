@@ -129,11 +129,13 @@ impl Connect {
     }
 
     /// The same to another address.
+    #[cfg(feature = "rooms")]
     pub(crate) fn to(mut self, url: String) -> Self {
         self.url = url;
         self
     }
 
+    #[cfg(feature = "rooms")]
     pub(crate) fn url(&self) -> &str {
         &self.url
     }
