@@ -72,8 +72,9 @@
 //! - `deflate` (default): compresses messages by permessage-deflate, on the crate `zlib-rs`. See
 //!   [`protocol::Deflate`] for the choice that matters.
 //! - `server` (default): the event-driven server, on the crate `mio`.
-//! - `rooms`: the log of a room, which is read by polls, streams, events and WebSockets alike, and who is
-//!   in it: the module `room`, on the crate `serde_json`. Pure: it needs no other feature.
+//! - `rooms`: the log of a room, which is read by polls, streams, events and WebSockets alike, who is
+//!   in it, and a client that comes back where it left off: the module `room`, on the crate `serde_json`.
+//!   It needs no other feature.
 //! - `simd` (default): checks UTF-8 with SIMD instructions, by the crate `simdutf8`. Without
 //!   it the standard library checks, about ten times slower on text that isn't ASCII.
 //! - `tracing`: the event-driven server tells of openings, ends, answers, drops and its own end, as events

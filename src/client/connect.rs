@@ -117,10 +117,27 @@ impl Connect {
     /// # Errors
     /// [`ConnectError`].
     pub fn connect(&self) -> Result<WebSocket<TcpStream>, ConnectError> {
+        let (stream, handshake) = self.connect_tcp()?;
+        self.open(stream, &handshake)
+    }
+
+    /// Does the first half of [`connect`](Self::connect): what is left is the handshake.
+    pub(crate) fn connect_tcp(&self) -> Result<(TcpStream, ClientHandshake), ConnectError> {
         let url = Url::parse(&self.url)?;
         let handshake = self.client_handshake(&url)?;
-        let stream = tcp::connect(&url, self.connect_timeout)?;
-        self.open(stream, &handshake)
+        Ok((tcp::connect(&url, self.connect_timeout)?, handshake))
+    }
+
+    /// The same to another address.
+    #[cfg(feature = "rooms")]
+    pub(crate) fn to(mut self, url: String) -> Self {
+        self.url = url;
+        self
+    }
+
+    #[cfg(feature = "rooms")]
+    pub(crate) fn url(&self) -> &str {
+        &self.url
     }
 
     /// Does the handshake over a stream that is connected to the server already, such as a
@@ -134,7 +151,8 @@ impl Connect {
         self.open(stream, &handshake)
     }
 
-    fn client_handshake(&self, url: &Url) -> Result<ClientHandshake, ConnectError> {
+    /// The request, if it can be made: what is wrong with the options is found here.
+    pub(crate) fn client_handshake(&self, url: &Url) -> Result<ClientHandshake, ConnectError> {
         let nonce = Entropy::from_system().bytes();
         let mut handshake = ClientHandshake::new(&url.authority(), url.target(), nonce)?;
         if let Some(deflate) = self.config.deflate.filter(|_| cfg!(feature = "deflate")) {
@@ -149,7 +167,8 @@ impl Connect {
         Ok(handshake)
     }
 
-    fn open<S: Stream>(
+    /// Does the second half of [`connect`](Self::connect).
+    pub(crate) fn open<S: Stream>(
         &self,
         mut stream: S,
         handshake: &ClientHandshake,

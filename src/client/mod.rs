@@ -14,7 +14,7 @@ mod exchange;
 mod fetch;
 mod location;
 mod request_headers;
-mod retry;
+pub(crate) mod retry;
 mod subscribe;
 mod tcp;
 mod url;

@@ -14,7 +14,7 @@ const MIN_WAIT: Duration = Duration::from_millis(100);
 /// full jitter, so that clients who lost their server at once don't come back at once. The whole is at most
 /// `max`; so that there is jitter also where the reconnection time comes near to that, the least wait is
 /// half of `max` at most.
-pub(super) fn wait(reconnection_time: Duration, failed_count: u32, max: Duration, random: u32) -> Duration {
+pub(crate) fn wait(reconnection_time: Duration, failed_count: u32, max: Duration, random: u32) -> Duration {
     let unbounded = reconnection_time.max(MIN_WAIT);
     let least = unbounded.min(max / 2);
     let backoff = unbounded.saturating_mul(2_u32.checked_pow(failed_count).unwrap_or(u32::MAX));
@@ -22,7 +22,7 @@ pub(super) fn wait(reconnection_time: Duration, failed_count: u32, max: Duration
 }
 
 /// How long a stream without an event has to live, so as not to be an attempt that failed.
-pub(super) fn min_life(reconnection_time: Duration, max: Duration) -> Duration {
+pub(crate) fn min_life(reconnection_time: Duration, max: Duration) -> Duration {
     reconnection_time.min(max).max(MIN_WAIT)
 }
 

@@ -68,6 +68,13 @@ ids! {
     MessageId;
 }
 
+impl MessageId {
+    /// A message of a series: an id whatever the numbers, as it is short and visible ASCII.
+    pub(super) fn of_series(series: u64, number: u64) -> Self {
+        Self(format!("{series:016x}-{number}").into())
+    }
+}
+
 fn check(id: &str) -> Result<(), IdError> {
     if id.is_empty() {
         return Err(IdError::Empty);
@@ -130,6 +137,14 @@ mod tests {
         let all: String = (0x21..=0x7e_u8).map(char::from).collect();
         assert!(ClientId::new(&all[..MAX_ID_LEN]).is_ok() && ClientId::new(&all[30..]).is_ok());
         assert_eq!(ClientId::new(&all[..65]), Err(IdError::TooLong { len: 65, max: 64 }));
+    }
+
+    #[test]
+    fn any_number_of_a_series_is_an_id() {
+        for number in [0, 1, u64::MAX] {
+            let id = MessageId::of_series(number, number);
+            assert_eq!(MessageId::new(id.as_str()), Ok(id));
+        }
     }
 
     #[test]

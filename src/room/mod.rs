@@ -1,5 +1,6 @@
 //! Rooms: a bounded log of publications, which any number of readers read from where they are, and the table
-//! of who is here. Without I/O, clock, lock or thread.
+//! of who is here. Without I/O, clock, lock or thread. And, above them, the client of a room that a server
+//! has: [`RoomClient`], which blocks, and keeps its place over lost connections.
 //!
 //! A room is a [`Log`]: an epoch, drawn at random when the log is made, and publications numbered from 1.
 //! Whoever reads it keeps a [`Cursor`], and asks for what comes after. A poll, a long poll, a stream of lines,
@@ -32,6 +33,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod client;
 mod cursor;
 mod encoded;
 mod id;
@@ -45,6 +47,9 @@ mod publication;
 #[cfg(feature = "server")]
 mod service;
 
+pub use client::{
+    Present, QueueError, RoomClient, RoomClientError, RoomEvent, RoomReader, RoomSender, ServerFault,
+};
 pub use cursor::{Cursor, CursorError, MAX_CURSOR_LEN};
 pub use id::{ClientId, IdError, MAX_ID_LEN, MessageId};
 pub use json::JsonError;
