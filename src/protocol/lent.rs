@@ -1,6 +1,7 @@
 //! Decoding in a buffer that many connections share.
 
 use super::decoder::Delivery;
+use super::whole::WholeMessage;
 use super::{Event, Inbound, Outbound, ProtocolError};
 use crate::frame::{MAX_CONTROL_LEN, MAX_HEADER_LEN};
 
@@ -54,6 +55,36 @@ impl<'a> Lent<'a> {
     /// See [`ProtocolError`]. The close that it calls for is queued.
     #[inline]
     pub fn next_event(&mut self) -> Result<Option<(Event<'_>, &mut Outbound)>, ProtocolError> {
+        match self.whole_message() {
+            Some(whole) => self.show(whole),
+            None => self.next_other_event(),
+        }
+    }
+
+    /// A whole message in the bytes lent, if one is next: the common case, which is short.
+    #[inline]
+    fn whole_message(&mut self) -> Option<WholeMessage> {
+        let Self { inbound, input, at, .. } = self;
+        if !inbound.window.is_empty() || inbound.ready.is_some() {
+            return None; // what was left over comes first
+        }
+        inbound.decoder.whole_message(input, at)
+    }
+
+    /// A whole message as an event, its text checked. Nothing has to be answered.
+    #[inline]
+    fn show(&mut self, whole: WholeMessage) -> Result<Option<(Event<'_>, &mut Outbound)>, ProtocolError> {
+        match self.inbound.decoder.message(self.input, whole) {
+            Ok(event) => Ok(event.map(|event| (event, &mut *self.outbound))),
+            Err(error) => {
+                self.outbound.fail(&error);
+                Err(error)
+            }
+        }
+    }
+
+    #[inline(never)]
+    fn next_other_event(&mut self) -> Result<Option<(Event<'_>, &mut Outbound)>, ProtocolError> {
         let Self { inbound, outbound, input, at, copied } = self;
         match decode(inbound, input, at, copied) {
             Ok(Some(event)) => {
@@ -86,23 +117,7 @@ impl Drop for Lent<'_> {
 }
 
 /// The next event: of what was left over first, then of the bytes lent.
-#[inline]
 fn decode<'a>(
-    inbound: &'a mut Inbound,
-    input: &'a mut [u8],
-    at: &mut usize,
-    copied: &mut usize,
-) -> Result<Option<Event<'a>>, ProtocolError> {
-    if inbound.window.is_empty()
-        && inbound.ready.is_none()
-        && let Some(whole) = inbound.decoder.whole_message(input, at)
-    {
-        return inbound.decoder.message(input, whole);
-    }
-    decode_others(inbound, input, at, copied)
-}
-
-fn decode_others<'a>(
     inbound: &'a mut Inbound,
     input: &'a mut [u8],
     at: &mut usize,
