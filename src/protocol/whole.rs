@@ -18,8 +18,7 @@ impl Decoder {
     /// has happened; [`advance`](Self::advance) sees to it.
     #[inline]
     pub(super) fn whole_message(&mut self, input: &mut [u8], at: &mut usize) -> Option<WholeMessage> {
-        let under_way = self.message.is_some() || self.gathering_shown;
-        if under_way || self.closed || self.error.is_some() {
+        if self.is_under_way() || self.closed || self.error.is_some() {
             return None;
         }
         let rest = input.get_mut(*at..)?;
