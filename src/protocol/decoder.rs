@@ -422,11 +422,8 @@ impl Decoder {
     ) -> Result<Option<Event<'a>>, ProtocolError> {
         let bytes = |range| input.get(range).unwrap_or_default();
         Ok(Some(match ready {
-            Ready::Message(whole) => return self.message(input, whole),
-            Ready::Gathered(kind) => match self.show_gathered(kind) {
-                MessageRef::Text(text) => Event::Text(text),
-                MessageRef::Binary(bytes) => Event::Binary(bytes),
-            },
+            Ready::Message(whole) => self.message(input, whole)?.into(),
+            Ready::Gathered(kind) => self.show_gathered(kind).into(),
             Ready::Ping(range) => Event::Ping(bytes(range)),
             Ready::Pong(range) => Event::Pong(bytes(range)),
             Ready::Close(frame) => Event::Close(frame),

@@ -2,7 +2,7 @@
 
 use super::decoder::Delivery;
 use super::whole::WholeMessage;
-use super::{Event, Inbound, Outbound, ProtocolError};
+use super::{Event, Inbound, MessageRef, Outbound, ProtocolError};
 use crate::frame::{MAX_CONTROL_LEN, MAX_HEADER_LEN};
 
 /// What may be left over at the end of a read: less than this.
@@ -56,14 +56,15 @@ impl<'a> Lent<'a> {
     #[inline]
     pub fn next_event(&mut self) -> Result<Option<(Event<'_>, &mut Outbound)>, ProtocolError> {
         match self.whole_message() {
-            Some(whole) => self.show(whole),
+            Some(whole) => self.show(whole).map(|(message, outbound)| Some((message.into(), outbound))),
             None => self.next_other_event(),
         }
     }
 
-    /// A whole message in the bytes lent, if one is next: the common case, which is short.
-    #[inline]
-    fn whole_message(&mut self) -> Option<WholeMessage> {
+    /// A whole message in the bytes lent, if one is next, to be [shown](Self::show): the common case. Always
+    /// inlined: what it finds is then passed on in registers.
+    #[inline(always)]
+    pub(crate) fn whole_message(&mut self) -> Option<WholeMessage> {
         let Self { inbound, input, at, .. } = self;
         if !inbound.window.is_empty() || inbound.ready.is_some() {
             return None; // what was left over comes first
@@ -71,11 +72,14 @@ impl<'a> Lent<'a> {
         inbound.decoder.whole_message(input, at)
     }
 
-    /// A whole message as an event, its text checked. Nothing has to be answered.
-    #[inline]
-    fn show(&mut self, whole: WholeMessage) -> Result<Option<(Event<'_>, &mut Outbound)>, ProtocolError> {
+    /// A whole message, its text checked. Nothing has to be answered.
+    #[inline(always)]
+    pub(crate) fn show(
+        &mut self,
+        whole: WholeMessage,
+    ) -> Result<(MessageRef<'_>, &mut Outbound), ProtocolError> {
         match self.inbound.decoder.message(self.input, whole) {
-            Ok(event) => Ok(event.map(|event| (event, &mut *self.outbound))),
+            Ok(message) => Ok((message, self.outbound)),
             Err(error) => {
                 self.outbound.fail(&error);
                 Err(error)
@@ -83,8 +87,9 @@ impl<'a> Lent<'a> {
         }
     }
 
+    /// As [`next_event`](Self::next_event), where no [`whole_message`](Self::whole_message) is next.
     #[inline(never)]
-    fn next_other_event(&mut self) -> Result<Option<(Event<'_>, &mut Outbound)>, ProtocolError> {
+    pub(crate) fn next_other_event(&mut self) -> Result<Option<(Event<'_>, &mut Outbound)>, ProtocolError> {
         let Self { inbound, outbound, input, at, copied } = self;
         if *at == input.len() && inbound.is_idle() {
             return Ok(None); // so most reads end
