@@ -128,6 +128,16 @@ fn xor<const N: usize>(mut bytes: [u8; N], key: [u8; N]) -> [u8; N] {
     bytes
 }
 
+/// The same word by word; `N` is a multiple of four. Outside of a loop the compiler makes a detour of bytes, and
+/// inside of one it gathers words from several steps at once, which takes three times as long.
+#[inline(always)]
+fn xor_words<const N: usize>(mut bytes: [u8; N], MaskKey(key): MaskKey) -> [u8; N] {
+    for word in bytes.as_chunks_mut().0 {
+        *word = (u32::from_ne_bytes(*word) ^ u32::from_ne_bytes(key)).to_ne_bytes();
+    }
+    bytes
+}
+
 /// In steps that every CPU has, then ever shorter words: little to set up.
 #[inline(always)]
 fn mask_words(payload: &mut [u8], key: MaskKey) {
@@ -149,7 +159,7 @@ fn mask_first<const N: usize>(payload: &mut [u8], key: MaskKey) -> &mut [u8] {
     }
     let (first, rest) = payload.split_at_mut(N);
     if let Some(first) = first.first_chunk_mut::<N>() {
-        *first = xor(*first, key.repeated());
+        *first = xor_words(*first, key);
     }
     rest
 }
@@ -178,7 +188,7 @@ fn copy_first<'o, 'p, const N: usize>(
     }
     let ((out_first, out), (first, rest)) = (out.split_at_mut(N), payload.split_at(N));
     if let (Some(out), Some(first)) = (out_first.first_chunk_mut::<N>(), first.first_chunk::<N>()) {
-        *out = xor(*first, key.repeated());
+        *out = xor_words(*first, key);
     }
     (out, rest)
 }

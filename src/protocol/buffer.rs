@@ -57,13 +57,18 @@ impl Buffer {
         }
     }
 
-    /// Room for `len` bytes or more, at the end.
+    /// How many bytes were filled since it was last empty, consumed or not.
+    pub(super) const fn filled_len(&self) -> usize {
+        self.end
+    }
+
+    /// Room for `len` bytes, at the end.
     #[inline]
     pub(super) fn room(&mut self, len: usize) -> &mut [u8] {
         if self.bytes.len() - self.end < len {
             self.grow(len);
         }
-        self.bytes.get_mut(self.end..).unwrap_or_default()
+        self.bytes.get_mut(self.end..self.end + len).unwrap_or_default()
     }
 
     #[cold]

@@ -104,11 +104,16 @@ impl Decoder {
         self.inflate = agreed.and_then(|agreed| Decompressor::new(self.role, agreed));
     }
 
-    /// Whether no message is under way, nothing has ended it, and no compression state is held.
-    #[cfg(feature = "server")]
+    /// Whether no message is under way or shown, nothing has ended it, and no compression state is held.
     pub(super) fn is_idle(&self) -> bool {
         let stateless = self.inflate.as_ref().is_none_or(Decompressor::is_stateless);
-        self.message.is_none() && !self.closed && self.error.is_none() && stateless
+        !self.is_under_way() && !self.closed && self.error.is_none() && stateless
+    }
+
+    /// Whether a message has begun, or what was gathered of one is still shown.
+    #[inline]
+    pub(super) const fn is_under_way(&self) -> bool {
+        self.message.is_some() || self.gathering_shown
     }
 
     pub(super) const fn is_closed(&self) -> bool {
@@ -417,11 +422,8 @@ impl Decoder {
     ) -> Result<Option<Event<'a>>, ProtocolError> {
         let bytes = |range| input.get(range).unwrap_or_default();
         Ok(Some(match ready {
-            Ready::Message(whole) => return self.message(input, whole),
-            Ready::Gathered(kind) => match self.show_gathered(kind) {
-                MessageRef::Text(text) => Event::Text(text),
-                MessageRef::Binary(bytes) => Event::Binary(bytes),
-            },
+            Ready::Message(whole) => self.message(input, whole)?.into(),
+            Ready::Gathered(kind) => self.show_gathered(kind).into(),
             Ready::Ping(range) => Event::Ping(bytes(range)),
             Ready::Pong(range) => Event::Pong(bytes(range)),
             Ready::Close(frame) => Event::Close(frame),
@@ -448,7 +450,7 @@ impl Decoder {
 
     /// Gives back memory that holds nothing of a message.
     pub(super) fn release(&mut self) {
-        if self.message.is_none() && !self.gathering_shown {
+        if !self.is_under_way() {
             self.gathering = None;
         }
     }

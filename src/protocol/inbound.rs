@@ -3,7 +3,7 @@
 use super::buffer::Buffer;
 use super::decoder::{Decoder, Delivery, Ready};
 use super::whole::WholeMessage;
-use super::{Config, Message, ProtocolError, Role};
+use super::{Config, Message, MessageRef, ProtocolError, Role};
 use crate::frame::CloseFrame;
 use crate::handshake::DeflateParameters;
 
@@ -44,6 +44,16 @@ pub enum Event<'a> {
     Pong(&'a [u8]),
     /// The peer closes; its answer is queued, and no event follows. `None`: without a code.
     Close(Option<CloseFrame>),
+}
+
+impl<'a> From<MessageRef<'a>> for Event<'a> {
+    #[inline]
+    fn from(message: MessageRef<'a>) -> Self {
+        match message {
+            MessageRef::Text(text) => Self::Text(text),
+            MessageRef::Binary(bytes) => Self::Binary(bytes),
+        }
+    }
 }
 
 /// The receiving half of a connection, for a thread of its own: see
@@ -134,7 +144,6 @@ impl Inbound {
     }
 
     /// Whether nothing has begun and nothing waits.
-    #[cfg(feature = "server")]
     pub(super) fn is_idle(&self) -> bool {
         self.ready.is_none() && self.replay.is_none() && self.window.is_empty() && self.decoder.is_idle()
     }
@@ -220,7 +229,7 @@ impl Inbound {
     /// A whole message as an event, its text checked.
     #[inline]
     pub(crate) fn show(&mut self, whole: WholeMessage) -> Result<Option<Event<'_>>, ProtocolError> {
-        self.decoder.message(self.window.filled(), whole)
+        Ok(Some(self.decoder.message(self.window.filled(), whole)?.into()))
     }
 
     #[inline(never)]

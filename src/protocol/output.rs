@@ -56,7 +56,7 @@ impl Output {
     /// The tail, to append `len` bytes or fewer to: a new one if this one would get too long.
     #[inline]
     pub(super) fn tail(&mut self, len: usize) -> &mut Buffer {
-        if self.tail.filled().len().saturating_add(len) > MAX_TAIL_LEN {
+        if self.tail.filled_len() + len > MAX_TAIL_LEN {
             self.cut_tail();
         }
         &mut self.tail

@@ -7,6 +7,7 @@ use crate::frame::{FrameHeader, MaskKey, OpCode, apply_mask};
 #[derive(Debug)]
 pub(super) struct Limits {
     pub(super) max_message_len: u64,
+    /// Not more than that of a message.
     max_frame_len: u64,
     max_fragment_count: u32,
 }
@@ -23,7 +24,7 @@ impl Limits {
     /// Whether a message of one frame of this length is within the limits.
     #[inline]
     pub(super) const fn allow_whole(&self, len: u64) -> bool {
-        len <= self.max_message_len && len <= self.max_frame_len && self.max_fragment_count > 0
+        len <= self.max_frame_len && self.max_fragment_count > 0
     }
 
     /// An error if a message would be longer than allowed.

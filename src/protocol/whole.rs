@@ -1,7 +1,7 @@
 //! The common case in one go: a message in one frame, all of which is there.
 
 use super::decoder::Decoder;
-use super::{Event, MessageKind, ProtocolError, Role};
+use super::{MessageKind, MessageRef, ProtocolError, Role};
 use crate::frame::{FrameHeader, apply_mask, check_utf8};
 
 /// Where a message lies in the input, unmasked. Its text is not checked yet.
@@ -16,10 +16,9 @@ impl Decoder {
     /// A message that is not compressed, in one frame, all of which lies at `at`, its mask taken
     /// off. `None`: anything else, also what is wrong, and nothing
     /// has happened; [`advance`](Self::advance) sees to it.
-    #[inline]
+    #[inline(always)]
     pub(super) fn whole_message(&mut self, input: &mut [u8], at: &mut usize) -> Option<WholeMessage> {
-        let under_way = self.message.is_some() || self.gathering_shown;
-        if under_way || self.closed || self.error.is_some() {
+        if self.is_under_way() || self.closed || self.error.is_some() {
             return None;
         }
         let rest = input.get_mut(*at..)?;
@@ -40,18 +39,18 @@ impl Decoder {
         Some(WholeMessage { kind, start, end: *at })
     }
 
-    /// A whole message, as an event that borrows.
+    /// A whole message, its text checked.
     #[inline]
     pub(super) fn message<'a>(
         &mut self,
         input: &'a [u8],
         whole: WholeMessage,
-    ) -> Result<Option<Event<'a>>, ProtocolError> {
+    ) -> Result<MessageRef<'a>, ProtocolError> {
         let payload = input.get(whole.start..whole.end).unwrap_or_default();
         match whole.kind {
-            MessageKind::Binary => Ok(Some(Event::Binary(payload))),
+            MessageKind::Binary => Ok(MessageRef::Binary(payload)),
             MessageKind::Text => match check_utf8(payload) {
-                Ok(text) => Ok(Some(Event::Text(text))),
+                Ok(text) => Ok(MessageRef::Text(text)),
                 Err(error) => Err(self.fail(error.into())),
             },
         }

@@ -247,12 +247,16 @@ impl<S: 'static> Open<S> {
         let input = buffer.get_mut(..len).unwrap_or_default();
         let handled = catch_unwind(AssertUnwindSafe(|| {
             let mut lent = protocol.lend(input);
-            while let Some((event, outbound)) = lent.next_event()? {
-                let message = match event {
-                    Event::Text(text) => MessageRef::Text(text),
-                    Event::Binary(bytes) => MessageRef::Binary(bytes),
-                    Event::Close(frame) => return Ok(Some(Closed::Cleanly(frame))),
-                    Event::Ping(_) | Event::Pong(_) => continue,
+            loop {
+                let (message, outbound) = match lent.whole_message() {
+                    Some(whole) => lent.show(whole)?,
+                    None => match lent.next_other_event()? {
+                        Some((Event::Text(text), outbound)) => (MessageRef::Text(text), outbound),
+                        Some((Event::Binary(bytes), outbound)) => (MessageRef::Binary(bytes), outbound),
+                        Some((Event::Close(frame), _)) => return Ok(Some(Closed::Cleanly(frame))),
+                        Some((Event::Ping(_) | Event::Pong(_), _)) => continue,
+                        None => break,
+                    },
                 };
                 hub.snapshot.received_count += 1;
                 let mut connection = Connection { outbound, stream, ready, link, hub, slot };

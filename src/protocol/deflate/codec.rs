@@ -149,7 +149,6 @@ impl Decompressor {
     }
 
     /// Whether it holds no state.
-    #[cfg(feature = "server")]
     pub(in crate::protocol) const fn is_stateless(&self) -> bool {
         self.state.is_none()
     }
