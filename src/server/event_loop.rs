@@ -381,7 +381,7 @@ impl<H: Handler> EventLoop<H> {
                     let frame = CloseFrame::new(CloseCode::GOING_AWAY, "the server goes down");
                     entry.close(Some(frame), &mut self.means, slot);
                 }
-                Stage::Stream(_) => entry.end_stream(&mut self.means, slot),
+                Stage::Stream(_) => entry.drain_stream(&mut self.means, slot),
                 Stage::Head(_) => {
                     let goes_on = entry.drain_head(&mut self.means, slot);
                     self.settle(index, goes_on);

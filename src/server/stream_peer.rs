@@ -37,6 +37,8 @@ pub struct StreamHead {
     pub(super) response: Response,
     pub(super) keep_alive: &'static [u8],
     pub(super) interval: Option<Duration>,
+    /// Whether it is one of events, whose reader can be told when to come back.
+    pub(super) is_events: bool,
     pub(super) follow: Option<Follow>,
 }
 
@@ -63,17 +65,21 @@ impl StreamHead {
             let value = if *name == "Content-Type" { content_type } else { value };
             response = response.header(name, value)?;
         }
-        Ok(Self { response, keep_alive: b"", interval: None, follow: None })
+        Ok(Self::of(response))
     }
 
     /// Of server-sent events, with a comment after every 15 s of silence: what
-    /// [`Answer::Events`](super::Answer::Events) begins with.
+    /// [`Answer::Events`](super::Answer::Events) begins with. When the server is drained, each reader is told to come
+    /// back after another time, so that they don't all come at once.
     #[must_use]
     pub fn events() -> Self {
         // The type is a constant, and valid: it can't fail.
-        let response = Response::new(Status::OK);
-        let bare = |_| Self { response, keep_alive: b"", interval: None, follow: None };
-        Self::new(MEDIA_TYPE).unwrap_or_else(bare).keep_alive(KEEP_ALIVE, EVENTS_INTERVAL)
+        let head = Self::new(MEDIA_TYPE).unwrap_or_else(|_| Self::of(Response::new(Status::OK)));
+        Self { is_events: true, ..head }.keep_alive(KEEP_ALIVE, EVENTS_INTERVAL)
+    }
+
+    const fn of(response: Response) -> Self {
+        Self { response, keep_alive: b"", interval: None, is_events: false, follow: None }
     }
 
     /// Adds a header behind those that are there.

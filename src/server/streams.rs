@@ -12,6 +12,11 @@ use super::peer::{PeerState, Slot};
 use super::timers::{Tick, Ticks};
 use super::turn::{GoesOn, as_u64, forget_link};
 use super::{Handler, StreamHead, StreamPeer};
+use crate::sse::encode_retry;
+
+/// When who reads events comes back at the earliest to a server that has gone down, in ms; and at the latest 4,095 ms
+/// after that.
+const MIN_RETRY: u32 = 1_000;
 
 /// An open stream.
 #[derive(Debug)]
@@ -20,6 +25,7 @@ pub(super) struct Stream {
     pub(super) link: Link,
     /// How rooms write to it.
     pub(super) form: Form,
+    is_events: bool,
     #[expect(dead_code, reason = "it is to be dropped with the stream, and says so to whom it concerns")]
     seat: Option<Arc<dyn fmt::Debug + Send + Sync>>,
     /// When something was written last.
@@ -58,7 +64,7 @@ impl<S: 'static> Entry<S> {
     ) -> GoesOn {
         let Stage::Head(head) = &mut self.stage else { return Some(false) };
         let mut output = std::mem::take(&mut head.output);
-        let StreamHead { response, keep_alive, interval, follow } = stream_head;
+        let StreamHead { response, keep_alive, interval, is_events, follow } = stream_head;
         response.encode_chunked_head(&mut output.bytes);
         means.hub.count_answer(slot, response.status());
         means.hub.snapshot.stream_count += 1;
@@ -67,6 +73,7 @@ impl<S: 'static> Entry<S> {
             output,
             link: Link::default(),
             form: follow.as_ref().map_or(Form::Events, |follow| follow.form),
+            is_events,
             seat: follow.as_ref().map(|follow| Arc::clone(&follow.seat)),
             written: means.now,
             keep_alive,
@@ -159,6 +166,19 @@ impl<S: 'static> Entry<S> {
             peer.mailed_len.fetch_sub(PeerState::cost(data.len()), Ordering::Relaxed);
         }
         self.list(means, slot.index);
+    }
+
+    /// The server goes down: ends a stream, whose reader comes back in a time of its own.
+    pub(super) fn drain_stream<H: Handler<State = S>>(&mut self, means: &mut Means<H>, slot: Slot) {
+        let Stage::Stream(stream) = &mut self.stage else { return };
+        if stream.is_events {
+            // Neighbours are far from each other, and all are spread evenly: a multiple of the golden ratio.
+            let spread = slot.index.wrapping_mul(0x9e37_79b9) >> 20;
+            let mut retry = Vec::new();
+            encode_retry(MIN_RETRY + spread, &mut retry);
+            stream.add_chunk(&retry);
+        }
+        self.end_stream(means, slot);
     }
 
     /// Ends a stream cleanly, behind what waits.

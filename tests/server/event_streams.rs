@@ -151,14 +151,22 @@ fn a_client_that_does_not_read_is_full_and_then_given_up() {
 }
 
 #[test]
-fn a_drain_ends_streams_cleanly() {
+fn a_drain_ends_streams_cleanly_and_has_each_reader_come_back_at_another_time() {
     let server = serve_with(App::default(), |server| server.loop_count(2).accept(accept(config())));
     let mut streams: Vec<_> = (0..4).map(|_| open_events(&server)).collect();
     let peer = server.event_peer();
     server.handle.drain(millis(100));
+    let mut retries: Vec<u64> = Vec::new();
     for stream in &mut streams {
-        assert_eq!(read_to_end(stream), b"0\r\n\r\n");
+        let rest = String::from_utf8(read_to_end(stream)).unwrap();
+        let retry = rest.strip_prefix("d\r\nretry: ").and_then(|rest| rest.strip_suffix("\n\n\r\n0\r\n\r\n"));
+        retries.push(retry.unwrap_or_else(|| panic!("{rest:?}")).parse().unwrap());
     }
+    assert!(retries.iter().all(|retry| (1_000..5_096).contains(retry)), "{retries:?}");
+    // There are two loops, in which two have the same place.
+    retries.sort_unstable();
+    retries.dedup();
+    assert!(retries.len() >= 2, "{retries:?}");
     assert!(peer.is_closed());
     drop(streams);
     server.ended();
