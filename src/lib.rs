@@ -60,6 +60,8 @@
 //! - `server::Server`: connections, pages, long polls and streams from event loops, one a core.
 //! - [`connect`] and [`client::Connect`], [`accept`] and [`server::Accept`]: from an address or
 //!   a socket to a connection. [`server::Exchange`]: pages, events and WebSocket on one port.
+//! - `room::Rooms`: rooms on such a server, which browsers read by whatever gets through to them, and
+//!   resume where they left off.
 //! - [`WebSocket`]: send and receive; [`WebSocket::split`] for several threads.
 //! - [`Config`]: every limit and deadline, with its default.
 //! - [`protocol::Protocol`]: the connection as a state machine. Bytes in, events out, bytes
@@ -74,7 +76,7 @@
 //! - `server` (default): the event-driven server, on the crate `mio`.
 //! - `rooms`: the log of a room, which is read by polls, streams, events and WebSockets alike, who is
 //!   in it, and a client that comes back where it left off: the module `room`, on the crate `serde_json`.
-//!   It needs no other feature.
+//!   It needs no other feature; with `server` there are rooms over every transport, `room::Rooms`.
 //! - `simd` (default): checks UTF-8 with SIMD instructions, by the crate `simdutf8`. Without
 //!   it the standard library checks, about ten times slower on text that isn't ASCII.
 //! - `tracing`: the event-driven server tells of openings, ends, answers, drops and its own end, as events

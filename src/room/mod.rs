@@ -1,6 +1,7 @@
 //! Rooms: a bounded log of publications, which any number of readers read from where they are, and the table
-//! of who is here. Without I/O, clock, lock or thread. And, above them, the client of a room that a server
-//! has: [`RoomClient`], which blocks, and keeps its place over lost connections.
+//! of who is here, without I/O, clock, lock or thread. Above them, two that do have these: `Rooms`, with the
+//! feature `server`, serves such rooms in every transport over one port; [`RoomClient`] reads one, and keeps its
+//! place over lost connections.
 //!
 //! A room is a [`Log`]: an epoch, drawn at random when the log is made, and publications numbered from 1.
 //! Whoever reads it keeps a [`Cursor`], and asks for what comes after. A poll, a long poll, a stream of lines,
