@@ -6,8 +6,9 @@ use std::time::Duration;
 use super::super::encoded::Encoded;
 use super::super::publication::Quoted;
 use super::super::{After, ClientId, Cursor, PresenceError, Published};
-use super::asked::{self, Endpoint, Place, json_response};
-use super::polls::{Poll, with_all};
+use super::asked::{self, Endpoint, Place};
+use super::polls::Poll;
+use super::responses::{json_response, no_content, not_allowed, read_only, script, unstored, with_all};
 use super::rooms::{Rooms, Shared};
 use super::seat::Seat;
 use super::served::Served;
@@ -17,7 +18,6 @@ use super::{Admission, Refusal};
 use crate::http::{HeaderError, Request, Response, Status};
 use crate::server::{Answer, Follow, Form, Held, Hold, StreamHead};
 
-const SCRIPT: &str = include_str!("../talkback.js");
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
 /// A poll that is to wait.
@@ -181,7 +181,7 @@ impl Shared {
             Err(PresenceError::NotHere) => self.note_poll(&room, &client, state)?,
             Err(error) => return Err(error.into()),
         }
-        Ok(Response::new(Status::NO_CONTENT))
+        Ok(no_content())
     }
 
     /// Who has sent a body.
@@ -229,15 +229,19 @@ impl Shared {
     }
 
     fn finish(&self, request: &Request, answer: Result<Answer, Refusal>) -> Answer {
-        let response = match answer {
-            Ok(Answer::Respond(response)) => response,
+        Answer::Respond(match answer {
+            // The answer to a preflight has them all.
+            Ok(Answer::Respond(response)) if response.headers().contains("Access-Control-Allow-Methods") => {
+                unstored(response)
+            }
+            Ok(Answer::Respond(response)) => unstored(with_all(response, &self.config.cors.headers(request))),
             Ok(answer) => return answer,
-            Err(refusal) => refusal.response(),
-        };
-        if response.headers().contains("Access-Control-Allow-Methods") {
-            return Answer::Respond(response); // the answer to a preflight has all of them
-        }
-        Answer::Respond(with_all(response, &self.config.cors.headers(request)))
+            Err(refusal) => self.refuse(request, &refusal),
+        })
+    }
+
+    pub(super) fn refuse(&self, request: &Request, refusal: &Refusal) -> Response {
+        unstored(with_all(refusal.response(), &self.config.cors.headers(request)))
     }
 }
 
@@ -257,20 +261,6 @@ impl Seat {
 fn refused(message: &str, refusal: &Refusal) -> String {
     let error = serde_json::Value::from(refusal.why.as_str());
     format!(r#"{{"refused":{message},"status":{},"error":{error}}}"#, refusal.status.code())
-}
-
-fn read_only() -> Refusal {
-    Refusal::new(Status::FORBIDDEN, "this room can only be read")
-}
-
-fn not_allowed(methods: &str) -> Response {
-    let why = format!("only {methods} can be done here");
-    with_all(Response::refusal(Status::METHOD_NOT_ALLOWED, &why), &[("Allow", methods.to_owned())])
-}
-
-fn script() -> Response {
-    let headers = [("Content-Type", "text/javascript; charset=utf-8"), ("Cache-Control", "no-cache")];
-    with_all(Response::new(Status::OK).body(SCRIPT), &headers.map(|(name, value)| (name, value.to_owned())))
 }
 
 fn failed(error: HeaderError) -> Refusal {

@@ -5,9 +5,8 @@ use std::time::Duration;
 use serde_json::value::RawValue;
 
 use super::super::{After, ClientId};
-use super::polls::with_all;
 use super::{Admission, Refusal};
-use crate::http::{Request, Response, Status};
+use crate::http::{Request, Status};
 
 /// The longest name of a room, in bytes.
 const MAX_NAME_LEN: usize = 64;
@@ -81,12 +80,6 @@ pub(super) fn after(request: &Request) -> After {
         Some("end") => After::End,
         Some(cursor) => cursor.parse().into(),
     }
-}
-
-/// An answer in JSON, which nobody is to keep.
-pub(super) fn json_response(json: Vec<u8>) -> Response {
-    let headers = [("Content-Type", "application/json"), ("Cache-Control", "no-store")];
-    with_all(Response::new(Status::OK).body(json), &headers.map(|(name, value)| (name, value.to_owned())))
 }
 
 /// For how long it waits for news; zero: not at all.

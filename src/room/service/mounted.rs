@@ -73,7 +73,7 @@ impl<A: Handler> Handler for Mounted<A> {
         match Place::of(request.path(), &self.rooms.0.config.path) {
             Some(Place::Room(name, Endpoint::Socket)) => {
                 let seat = self.rooms.0.admit(name, request);
-                self.pending.seat = Some(seat.map_err(|refusal| refusal.response())?);
+                self.pending.seat = Some(seat.map_err(|refusal| self.rooms.0.refuse(request, &refusal))?);
                 Ok(())
             }
             _ => self.app.on_upgrade(request, upgrade),

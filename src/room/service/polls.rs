@@ -1,7 +1,7 @@
 //! Long polls that wait for news.
 
 use super::super::{ClientId, Cursor};
-use crate::http::{Response, Status};
+use super::responses::{no_content, with_all};
 use crate::server::Held;
 
 /// Those that wait in a room.
@@ -27,7 +27,7 @@ impl Polls {
         let same = |other: &Poll| poll.client.is_some() && other.client == poll.client;
         if let Some(index) = self.0.iter().position(same) {
             let Poll { held, headers, .. } = self.0.swap_remove(index);
-            held.respond(with_all(Response::new(Status::NO_CONTENT), &headers));
+            held.respond(with_all(no_content(), &headers));
         }
         self.0.push(poll);
     }
@@ -44,12 +44,4 @@ impl Polls {
     pub(super) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
-}
-
-/// Adds headers, which were made to be valid.
-pub(super) fn with_all(response: Response, headers: &[(&'static str, String)]) -> Response {
-    headers.iter().fold(response, |response, (name, value)| {
-        let with = response.clone().header(name, value);
-        with.unwrap_or(response)
-    })
 }

@@ -10,9 +10,9 @@ use serde_json::value::RawValue;
 use super::super::{
     After, ClientId, Cursor, Log, MessageId, PageLimits, Presence, PresenceError, PublishError, Published,
 };
-use super::asked::json_response;
 use super::here::Here;
-use super::polls::{Poll, Polls, with_all};
+use super::polls::{Poll, Polls};
+use super::responses::{json_response, with_all};
 use super::{Refusal, RoomConfig};
 use crate::http::{Response, Status};
 use crate::server::Feed;

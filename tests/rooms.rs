@@ -1,0 +1,24 @@
+//! Rooms on the event-driven server, in every transport, over sockets of this machine.
+#![cfg(all(feature = "rooms", feature = "server"))]
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking, also in the functions that tests share"
+)]
+
+mod net;
+
+#[path = "rooms/clients.rs"]
+mod clients;
+#[path = "rooms/origins.rs"]
+mod origins;
+#[path = "rooms/own.rs"]
+mod own;
+#[path = "rooms/readers.rs"]
+mod readers;
+#[path = "rooms/refusals.rs"]
+mod refusals;
+#[path = "rooms/serving.rs"]
+mod serving;
+#[path = "rooms/wire.rs"]
+mod wire;
