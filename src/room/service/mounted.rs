@@ -53,6 +53,7 @@ impl<A: Handler> Handler for Mounted<A> {
     type State = MountedState<A::State>;
 
     fn on_request(&mut self, request: &Request) -> Answer {
+        self.pending = Pending::default(); // not every step is followed by the next
         let answer = self.rooms.answer(request, &mut self.pending.waiting);
         answer.unwrap_or_else(|| self.app.on_request(request))
     }

@@ -12,7 +12,7 @@ use super::super::{
 };
 use super::here::Here;
 use super::polls::{Poll, Polls};
-use super::responses::{json_response, with_all};
+use super::responses::json_response;
 use super::{Refusal, RoomConfig};
 use crate::http::{Response, Status};
 use crate::server::Feed;
@@ -64,14 +64,19 @@ impl Served {
     }
 
     fn answer_polls(&self, limits: PageLimits) {
-        let polls = lock(&self.polls).take();
+        let polls = {
+            let mut polls = lock(&self.polls);
+            // Another thread may have published since, and some wait for what comes behind that.
+            polls.take_behind(self.log.with(|log| log.cursor()))
+        };
         let mut last: Option<(Cursor, Vec<u8>)> = None; // most ask for the same
-        for Poll { held, after, headers, .. } in polls {
+        for poll in polls {
             let page = match last.take() {
-                Some((of, page)) if of == after => page,
-                _ => self.page(after.into(), limits).0,
+                Some((of, page)) if of == poll.after => page,
+                _ => self.page(poll.after.into(), limits).0,
             };
-            held.respond(with_all(json_response(page.clone()), &headers));
+            let after = poll.after;
+            poll.respond(json_response(page.clone()));
             last = Some((after, page));
         }
     }
@@ -92,7 +97,7 @@ impl Served {
         if waits_at.is_some() {
             return polls.push(poll);
         }
-        poll.held.respond(with_all(json_response(page), &poll.headers));
+        poll.respond(json_response(page));
     }
 
     /// Counts a connection of a client in; whether others are to be told.
