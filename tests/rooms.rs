@@ -20,6 +20,8 @@ mod own;
 mod readers;
 #[path = "rooms/refusals.rs"]
 mod refusals;
+#[path = "rooms/resuming.rs"]
+mod resuming;
 #[path = "rooms/serving.rs"]
 mod serving;
 #[path = "rooms/wire.rs"]
