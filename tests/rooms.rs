@@ -10,6 +10,8 @@ mod net;
 
 #[path = "rooms/clients.rs"]
 mod clients;
+#[path = "rooms/here.rs"]
+mod here;
 #[path = "rooms/long_polls.rs"]
 mod long_polls;
 #[path = "rooms/origins.rs"]

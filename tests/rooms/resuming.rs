@@ -24,7 +24,9 @@ fn what_was_missed_comes_once_and_in_order_and_then_what_is_new() {
     (1..=250).for_each(|n| drop(server.publish("a", &n.to_string(), &n.to_string())));
     let epoch = server.epoch("a");
     for transport in ALL {
-        for (after, first) in [(None, 1), (Some(format!("{epoch}-0")), 1), (Some(format!("{epoch}-249")), 250)] {
+        for (after, first) in
+            [(None, 1), (Some(format!("{epoch}-0")), 1), (Some(format!("{epoch}-249")), 250)]
+        {
             let mut reader = open(&server, transport, after.as_deref());
             for seq in first..=250 {
                 assert_eq!(reader.read_seq(), seq, "{transport:?} {after:?}");

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde_json::value::RawValue;
+
 use super::super::encoded::Encoded;
 use super::super::publication::Quoted;
 use super::super::{After, ClientId, Cursor, PresenceError, Published};
@@ -109,7 +111,7 @@ impl Shared {
         let client = asked::client(&admission, request.query_value("client").as_deref())?;
         let room = self.room(name)?;
         if let Some(client) = &client {
-            self.note_poll(&room, client, &asked::state(request)?)?;
+            self.note_poll(&room, client, asked::state(request)?.as_deref())?;
         }
         let (page, waits_at) = room.page(asked::after(request), self.config.page_limits);
         let response = json_response(page);
@@ -126,7 +128,7 @@ impl Shared {
         &self,
         room: &Arc<Served>,
         client: &ClientId,
-        state: &serde_json::value::RawValue,
+        state: Option<&RawValue>,
     ) -> Result<(), Refusal> {
         let joined = room.join(client, state)?;
         let left = room.leave(client, self.config.poll_grace);
@@ -156,7 +158,7 @@ impl Shared {
     pub(super) fn admit(&self, name: &str, request: &Request) -> Result<Seat, Refusal> {
         let admission = self.access.admit(name, request)?;
         let client = asked::client(&admission, request.query_value("client").as_deref())?;
-        self.seat(name, &admission, client, &asked::state(request)?)
+        self.seat(name, &admission, client, asked::state(request)?.as_deref())
     }
 
     fn post(&self, name: &str, request: &Request, body: &[u8]) -> Result<Response, Refusal> {
@@ -178,7 +180,7 @@ impl Shared {
         match room.update(&client, state) {
             Ok(true) => self.keeper.note(&room),
             Ok(false) => {}
-            Err(PresenceError::NotHere) => self.note_poll(&room, &client, state)?,
+            Err(PresenceError::NotHere) => self.note_poll(&room, &client, Some(state))?,
             Err(error) => return Err(error.into()),
         }
         Ok(no_content())

@@ -100,10 +100,10 @@ pub(super) fn client(admission: &Admission, said: Option<&str>) -> Result<Option
     }
 }
 
-/// What it says of itself; nothing is `null`.
-pub(super) fn state(request: &Request) -> Result<Box<RawValue>, Refusal> {
-    let state = request.query_value("state").unwrap_or_else(|| "null".to_owned());
-    RawValue::from_string(state).map_err(|error| Refusal::bad_request(&error))
+/// What it says of itself. `None`: nothing.
+pub(super) fn state(request: &Request) -> Result<Option<Box<RawValue>>, Refusal> {
+    let state = request.query_value("state").map(RawValue::from_string);
+    state.transpose().map_err(|error| Refusal::bad_request(&error))
 }
 
 #[cfg(test)]

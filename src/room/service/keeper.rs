@@ -83,7 +83,11 @@ pub(super) fn start(rooms: Weak<Shared>, keeper: Arc<Keeper>) -> io::Result<()> 
             drop(changed);
             let now = Instant::now();
             if sweep <= now {
-                keeper.lock().has_rooms = rooms.sweep(now);
+                // Before it is looked: one that is made meanwhile is noted behind this.
+                keeper.lock().has_rooms = false;
+                if rooms.sweep(now) {
+                    keeper.note_room();
+                }
                 sweep = now + SWEEP_INTERVAL;
             }
             drop(rooms);

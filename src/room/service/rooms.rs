@@ -144,7 +144,7 @@ impl Shared {
         name: &str,
         admission: &Admission,
         client: Option<ClientId>,
-        state: &RawValue,
+        state: Option<&RawValue>,
     ) -> Result<Seat, Refusal> {
         let room = self.room(name)?;
         if let Some(client) = &client

@@ -100,9 +100,15 @@ impl Served {
         poll.respond(json_response(page));
     }
 
-    /// Counts a connection of a client in; whether others are to be told.
-    pub(super) fn join(&self, client: &ClientId, state: &RawValue) -> Result<bool, Refusal> {
-        Ok(lock(&self.presence).join(client, state)?.is_some())
+    /// Counts a connection of a client in, which says this of itself, or what it said before; whether others are
+    /// to be told.
+    pub(super) fn join(&self, client: &ClientId, state: Option<&RawValue>) -> Result<bool, Refusal> {
+        let mut presence = lock(&self.presence);
+        let joined = match state {
+            Some(state) => presence.join(client, state),
+            None => presence.join_as_before(client),
+        };
+        Ok(joined?.is_some())
     }
 
     /// Counts one out, as [`join`](Self::join).
