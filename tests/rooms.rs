@@ -8,12 +8,18 @@
 
 mod net;
 
+#[path = "rooms/access.rs"]
+mod access;
 #[path = "rooms/clients.rs"]
 mod clients;
+#[path = "rooms/ends.rs"]
+mod ends;
 #[path = "rooms/here.rs"]
 mod here;
 #[path = "rooms/long_polls.rs"]
 mod long_polls;
+#[path = "rooms/nonsense.rs"]
+mod nonsense;
 #[path = "rooms/origins.rs"]
 mod origins;
 #[path = "rooms/own.rs"]
