@@ -10,12 +10,19 @@ mod net;
 
 #[path = "rooms/access.rs"]
 mod access;
+// They look at the process that serves as Linux shows it.
+#[cfg(target_os = "linux")]
+#[path = "server/child.rs"]
+mod child;
 #[path = "rooms/clients.rs"]
 mod clients;
 #[path = "rooms/ends.rs"]
 mod ends;
 #[path = "rooms/here.rs"]
 mod here;
+#[cfg(target_os = "linux")]
+#[path = "rooms/idle.rs"]
+mod idle;
 #[path = "rooms/long_polls.rs"]
 mod long_polls;
 #[path = "rooms/nonsense.rs"]
@@ -24,6 +31,12 @@ mod nonsense;
 mod origins;
 #[path = "rooms/own.rs"]
 mod own;
+#[cfg(target_os = "linux")]
+#[path = "rooms/part.rs"]
+mod part;
+#[cfg(target_os = "linux")]
+#[path = "server/playing.rs"]
+mod playing;
 #[path = "rooms/readers.rs"]
 mod readers;
 #[path = "rooms/refusals.rs"]

@@ -130,11 +130,8 @@ impl Shared {
         client: &ClientId,
         state: Option<&RawValue>,
     ) -> Result<(), Refusal> {
-        let joined = room.join(client, state)?;
-        let left = room.leave(client, self.config.poll_grace);
-        if joined || left {
-            self.keeper.note(room);
-        }
+        room.join(client, state)?;
+        room.leave(client, self.config.poll_grace);
         Ok(())
     }
 
@@ -151,7 +148,7 @@ impl Shared {
             head = head.header(name, value).map_err(failed)?;
         }
         let feeds = vec![(seat.room.log.of_any(), Some(after)), (seat.room.here.of_any(), Some(0))];
-        Ok(head.follow(Follow { form, first: vec![piece(&first, &form)], feeds, seat: Arc::new(seat) }))
+        Ok(head.follow(Follow { form, first: vec![piece(&first, &form)], feeds, seat: seat.for_stream() }))
     }
 
     /// Lets somebody in who reads from now on.
@@ -168,7 +165,7 @@ impl Shared {
             return Err(read_only());
         }
         let room = self.room(name)?;
-        let published = self.publish(&room, name, &client, &upward.message()?, upward.data()?)?;
+        let published = self.publish(&room, &client, &upward.message()?, upward.data()?)?;
         let Published { cursor, is_new, .. } = published;
         Ok(json_response(format!(r#"{{"id":"{cursor}","new":{is_new}}}"#).into_bytes()))
     }
@@ -178,8 +175,7 @@ impl Shared {
         let (_, client) = self.speaker(name, request, &upward)?;
         let (room, state) = (self.room(name)?, upward.state()?);
         match room.update(&client, state) {
-            Ok(true) => self.keeper.note(&room),
-            Ok(false) => {}
+            Ok(()) => {}
             Err(PresenceError::NotHere) => self.note_poll(&room, &client, Some(state))?,
             Err(error) => return Err(error.into()),
         }
@@ -204,22 +200,14 @@ impl Shared {
         if let Some(state) = upward.value("state") {
             let said = seat.client.as_ref().ok_or_else(|| missing("client"));
             let changed = said.and_then(|client| Ok(seat.room.update(client, state)?));
-            return match changed {
-                Ok(changed) => {
-                    if changed {
-                        self.keeper.note(&seat.room);
-                    }
-                    Ok(None)
-                }
-                Err(refusal) => Ok(Some(refused("null", &refusal))),
-            };
+            return Ok(changed.err().map(|refusal| refused("null", &refusal)));
         }
         let message = upward.message()?;
         let published = seat.client.as_ref().ok_or_else(|| missing("client")).and_then(|client| {
             if seat.is_read_only {
                 return Err(read_only());
             }
-            self.publish(&seat.room, &seat.name, client, &message, upward.data()?)
+            self.publish(&seat.room, client, &message, upward.data()?)
         });
         let message = Quoted(message.as_str());
         Ok(Some(match published {
