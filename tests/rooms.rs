@@ -45,5 +45,8 @@ mod refusals;
 mod resuming;
 #[path = "rooms/serving.rs"]
 mod serving;
+#[cfg(target_os = "linux")]
+#[path = "rooms/slow.rs"]
+mod slow;
 #[path = "rooms/wire.rs"]
 mod wire;

@@ -32,7 +32,7 @@ fn ten_thousand_idle_subscribers_cost_little_and_all_are_told() {
         }
         "strangers" => be_subscribers(false, MAX_LEN),
         "clients" => be_subscribers(true, MAX_NAMED_LEN),
-        _ => part::serve(Overflow::Drop),
+        _ => part::serve(Overflow::Drop, part::MAX_LEN),
     }
 }
 

@@ -11,13 +11,13 @@ use crate::net::*;
 use crate::playing;
 use crate::serving::accept;
 
-/// What the room of that server keeps at most, in bytes.
+/// What a room keeps at most, in bytes.
 pub(crate) const MAX_LEN: usize = 256 * 1024;
 
 /// Serves in this process until it is told to end.
-pub(crate) fn serve(overflow: Overflow) {
+pub(crate) fn serve(overflow: Overflow, max_len: usize) {
     watch();
-    let limits = Limits::default().max_count(None).max_len(Some(MAX_LEN)).max_remembered_count(Some(1000));
+    let limits = Limits::default().max_count(None).max_len(Some(max_len)).max_remembered_count(Some(1000));
     let rooms = Rooms::new(RoomConfig::default().limits(limits)).unwrap();
     let long = Some(PATIENCE * 5);
     let config = Config::default().ping_interval(None).idle_timeout(long).write_timeout(long);
@@ -31,7 +31,7 @@ pub(crate) fn serve(overflow: Overflow) {
         if request.path() == "/drain" {
             handle.drain(Duration::ZERO);
         }
-        Response::new(Status::OK).body(format!("{}", handle.snapshot().dropped_count))
+        Response::new(Status::OK).body(handle.snapshot().sent_len.to_string())
     });
     server.run(rooms.mount(pages)).unwrap();
     let snapshot = ended.snapshot();
