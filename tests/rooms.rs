@@ -1,4 +1,10 @@
 //! Rooms on the event-driven server, in every transport, over sockets of this machine.
+//!
+//! Two tests read through a proxy that cuts connections, for two seconds; for a minute of it, and its figures:
+//!
+//! ```text
+//! TALKBACK_DROPS_SECS=60 cargo test --features rooms --test rooms -- --nocapture drops::
+//! ```
 #![cfg(all(feature = "rooms", feature = "server"))]
 #![expect(
     clippy::unwrap_used,
@@ -16,6 +22,8 @@ mod access;
 mod child;
 #[path = "rooms/clients.rs"]
 mod clients;
+#[path = "rooms/drops.rs"]
+mod drops;
 #[path = "rooms/ends.rs"]
 mod ends;
 #[path = "rooms/here.rs"]
@@ -37,6 +45,8 @@ mod part;
 #[cfg(target_os = "linux")]
 #[path = "server/playing.rs"]
 mod playing;
+#[path = "rooms/proxy.rs"]
+mod proxy;
 #[path = "rooms/readers.rs"]
 mod readers;
 #[path = "rooms/refusals.rs"]

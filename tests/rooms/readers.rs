@@ -196,16 +196,21 @@ impl Reader {
         Ok(head)
     }
 
-    fn poll(&mut self) -> io::Result<bool> {
-        let request = self.request("messages");
-        self.write(request.as_bytes())?;
+    /// The body of an answer.
+    pub(crate) fn read_body(&mut self) -> io::Result<Vec<u8>> {
         let head = self.read_head()?;
         if !head.starts_with("HTTP/1.1 200 ") {
             return Err(io::Error::other(head));
         }
         let mut body = vec![0; header(&head, "Content-Length").unwrap().parse().unwrap()];
         self.stream.read_exact(&mut body)?;
-        let page: Value = serde_json::from_slice(&body).unwrap();
+        Ok(body)
+    }
+
+    fn poll(&mut self) -> io::Result<bool> {
+        let request = self.request("messages");
+        self.write(request.as_bytes())?;
+        let page: Value = serde_json::from_slice(&self.read_body()?).unwrap();
         let (epoch, first, last) =
             (&page["epoch"], page["first"].as_u64().unwrap(), page["last"].as_u64().unwrap());
         if page["gap"] == true {

@@ -85,7 +85,7 @@ fn what_is_sent_by_post_and_by_web_socket_is_stored_once_in_either_order() {
         let body = format!(r#"{{"client":"c","message":"{message}","data":0}}"#);
         ask(stream, &post("/rooms/a/messages", &body)).body
     };
-    let mut next = |socket: &mut _| loop {
+    let next = |socket: &mut _| loop {
         let text = read_text(socket);
         if !text.starts_with(r#"{"here""#) && !text.contains(r#""data""#) {
             return text;
