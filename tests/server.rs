@@ -56,6 +56,9 @@ mod panics;
 mod part;
 #[path = "server/peers.rs"]
 mod peers;
+#[cfg(target_os = "linux")]
+#[path = "server/playing.rs"]
+mod playing;
 #[path = "server/rooms.rs"]
 mod rooms;
 #[path = "server/soak.rs"]

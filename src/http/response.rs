@@ -88,6 +88,15 @@ impl Response {
         Ok(self)
     }
 
+    /// Adds a header that is made to be valid; one that isn't is left out.
+    #[cfg(feature = "server")]
+    #[must_use]
+    pub(crate) fn valid_header(mut self, name: &str, value: &str) -> Self {
+        debug_assert!(!is_framing(name), "{name} is written by itself");
+        self.headers.append(name, value).unwrap_or_default();
+        self
+    }
+
     /// Sets the body, in place of the one before.
     #[must_use]
     pub fn body(self, body: impl Into<Vec<u8>>) -> Self {

@@ -113,17 +113,34 @@ impl Presence {
         state: &RawValue,
     ) -> Result<Option<PresenceEvent>, PresenceError> {
         let state = self.check_state(state)?;
+        self.enter(client, Some(state))
+    }
+
+    /// As [`join`](Self::join), of one that says nothing of itself: what it said before stays, or it is `null`.
+    #[cfg(feature = "server")]
+    pub(super) fn join_as_before(
+        &mut self,
+        client: &ClientId,
+    ) -> Result<Option<PresenceEvent>, PresenceError> {
+        self.enter(client, None)
+    }
+
+    fn enter(
+        &mut self,
+        client: &ClientId,
+        state: Option<OneLine<'_>>,
+    ) -> Result<Option<PresenceEvent>, PresenceError> {
         if let Some(here) = self.clients.get_mut(client) {
             here.connection_count = here.connection_count.saturating_add(1);
             if let Some(leaves_at) = here.leaves_at.take() {
                 self.leaving.remove(&(leaves_at, client.clone()));
             }
-            return Ok(here.update(client, state));
+            return Ok(state.and_then(|state| here.update(client, state)));
         }
         if let Some(max) = self.limits.max_client_count.filter(|max| self.clients.len() >= *max) {
             return Err(PresenceError::TooManyClients { max });
         }
-        let state: Arc<str> = state.text().into();
+        let state: Arc<str> = state.map_or_else(|| "null".into(), |state| state.text().into());
         let here = Client { state: state.clone(), connection_count: 1, leaves_at: None };
         self.clients.insert(client.clone(), here);
         Ok(Some(PresenceEvent::Joined { client: client.clone(), state }))

@@ -18,6 +18,8 @@ use crate::protocol::{MessageRef, Outbound, Prepared, SendError};
 
 /// Payloads from here on are written from where they are, at once, and not copied to be written with others.
 const MIN_DIRECT_LEN: usize = 16 * 1024;
+/// Most connections are in so many rooms at the most, and take no room for more.
+const FEW_ROOMS: usize = 2;
 
 /// What all connections of a loop share.
 #[derive(Debug)]
@@ -52,6 +54,9 @@ impl Hub {
     pub(super) fn join(&mut self, link: &mut Link, feed: &Feed, after: Option<u64>, slot: Slot) -> bool {
         let joined = self.members.join(feed, after, slot.index, &self.mailbox);
         if let Some(behind) = joined {
+            if link.rooms.len() < FEW_ROOMS {
+                link.rooms.reserve_exact(1);
+            }
             link.rooms.push(feed.number());
             link.behind |= behind;
         }

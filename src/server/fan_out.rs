@@ -18,6 +18,8 @@ use super::{Closed, Handler, Overflow};
 
 /// About how much is written to one that was behind before others have their turn.
 const CATCH_UP_LEN: usize = 256 * 1024;
+/// What is less than this part of a batch is short: it is copied where it has to wait.
+const SHORT_SHARE: usize = 4;
 
 impl<H: Handler> EventLoop<H> {
     /// Writes news to all members that are not behind, at once: what it takes is needed once for all of them, and
@@ -239,7 +241,10 @@ impl<S: 'static> Entry<S> {
         }
         let (reached, end) = batch.reached(at);
         if at < end {
-            self.push_rest(batch.bytes.slice(at..end), means);
+            let rest = batch.bytes.slice(at..end);
+            // A short rest doesn't keep all the others.
+            let is_short = rest.len() < batch.bytes.len() / SHORT_SHARE;
+            self.push_rest(if is_short { Bytes::copy_from_slice(&rest) } else { rest }, means);
         }
         if let Stage::Stream(stream) = &mut self.stage {
             stream.written = means.now;

@@ -9,7 +9,8 @@ use talkback::Config;
 use crate::app::*;
 use crate::child;
 use crate::net::*;
-use crate::part::{self, Playing};
+use crate::part;
+use crate::playing::{self, Playing};
 
 const TEST: &str = "descriptors::who_comes_when_there_are_none_left_waits_and_is_served_later";
 /// How many the server has.
@@ -45,7 +46,7 @@ fn who_comes_when_there_are_none_left_waits_and_is_served_later() {
         let config = Config::default().ping_interval(None).idle_timeout(None);
         return part::serve(config.close_timeout(Some(PATIENCE)).linger_timeout(Some(PATIENCE)));
     }
-    let (server, address) = part::start(child::command(TEST, "server", Some(LIMIT)));
+    let (server, address) = playing::start(child::command(TEST, "server", Some(LIMIT)));
     // What is above the limit was left to it by who began all this.
     let is_within = |name: &str| name.parse::<usize>().unwrap() < LIMIT;
     let descriptors = || {

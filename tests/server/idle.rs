@@ -9,6 +9,7 @@ use crate::app::*;
 use crate::child;
 use crate::net::*;
 use crate::part;
+use crate::playing;
 
 const TEST: &str = "idle::ten_thousand_idle_connections_cost_little_and_are_all_served";
 const COUNT: usize = 10_000;
@@ -65,7 +66,7 @@ fn be_clients() {
     let (soft, hard) = child::descriptor_limits();
     let count = COUNT.min(soft - SPARE);
     assert!(count == COUNT || hard < COUNT + SPARE, "{soft} {hard}");
-    let (server, address) = part::start(child::command(TEST, "server", None));
+    let (server, address) = playing::start(child::command(TEST, "server", None));
     let mut streams = Vec::new();
     open(&address, &mut streams, FIRST_COUNT.min(count / 10));
     let resident = |count: usize| (count, resident_len_in(&server.told_by("status")));

@@ -3,10 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde_json::value::RawValue;
+
 use super::super::publication::Quoted;
 use super::super::{ClientId, Cursor, PresenceError, Published};
-use super::asked::{self, Endpoint, Place, json_response};
-use super::polls::{Poll, with_all};
+use super::asked::{self, Endpoint, Place};
+use super::polls::Poll;
+use super::responses::{json_response, no_content, not_allowed, read_only, script, unstored, with_all};
 use super::rooms::{Rooms, Shared};
 use super::seat::Seat;
 use super::served::Served;
@@ -16,7 +19,6 @@ use super::{Admission, Refusal};
 use crate::http::{HeaderError, Request, Response, Status};
 use crate::server::{Answer, Follow, Form, Held, Hold, StreamHead};
 
-const SCRIPT: &str = include_str!("../talkback.js");
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
 /// A poll that is to wait.
@@ -108,7 +110,7 @@ impl Shared {
         let client = asked::client(&admission, request.query_value("client").as_deref())?;
         let room = self.room(name)?;
         if let Some(client) = &client {
-            self.note_poll(&room, client, &asked::state(request)?)?;
+            self.note_poll(&room, client, asked::state(request)?.as_deref())?;
         }
         let (page, waits_at) = room.page(asked::after(request), self.config.page_limits);
         let response = json_response(page);
@@ -125,13 +127,10 @@ impl Shared {
         &self,
         room: &Arc<Served>,
         client: &ClientId,
-        state: &serde_json::value::RawValue,
+        state: Option<&RawValue>,
     ) -> Result<(), Refusal> {
-        let joined = room.join(client, state)?;
-        let left = room.leave(client, self.config.poll_grace);
-        if joined || left {
-            self.keeper.note(room);
-        }
+        room.join(client, state)?;
+        room.leave(client, self.config.poll_grace);
         Ok(())
     }
 
@@ -148,14 +147,14 @@ impl Shared {
             head = head.header(name, value).map_err(failed)?;
         }
         let feeds = vec![(seat.room.log.of_any(), Some(after)), (seat.room.here.of_any(), Some(0))];
-        Ok(head.follow(Follow { form, first: vec![piece(&first, &form)], feeds, seat: Arc::new(seat) }))
+        Ok(head.follow(Follow { form, first: vec![piece(&first, &form)], feeds, seat: seat.for_stream() }))
     }
 
     /// Lets somebody in who reads from now on.
     pub(super) fn admit(&self, name: &str, request: &Request) -> Result<Seat, Refusal> {
         let admission = self.access.admit(name, request)?;
         let client = asked::client(&admission, request.query_value("client").as_deref())?;
-        self.seat(name, &admission, client, &asked::state(request)?)
+        self.seat(name, &admission, client, asked::state(request)?.as_deref())
     }
 
     fn post(&self, name: &str, request: &Request, body: &[u8]) -> Result<Response, Refusal> {
@@ -165,7 +164,7 @@ impl Shared {
             return Err(read_only());
         }
         let room = self.room(name)?;
-        let published = self.publish(&room, name, &client, &upward.message()?, upward.data()?)?;
+        let published = self.publish(&room, &client, &upward.message()?, upward.data()?)?;
         let Published { cursor, is_new, .. } = published;
         Ok(json_response(format!(r#"{{"id":"{cursor}","new":{is_new}}}"#).into_bytes()))
     }
@@ -175,12 +174,11 @@ impl Shared {
         let (_, client) = self.speaker(name, request, &upward)?;
         let (room, state) = (self.room(name)?, upward.state()?);
         match room.update(&client, state) {
-            Ok(true) => self.keeper.note(&room),
-            Ok(false) => {}
-            Err(PresenceError::NotHere) => self.note_poll(&room, &client, state)?,
+            Ok(()) => {}
+            Err(PresenceError::NotHere) => self.note_poll(&room, &client, Some(state))?,
             Err(error) => return Err(error.into()),
         }
-        Ok(Response::new(Status::NO_CONTENT))
+        Ok(no_content())
     }
 
     /// Who has sent a body.
@@ -201,22 +199,14 @@ impl Shared {
         if let Some(state) = upward.value("state") {
             let said = seat.client.as_ref().ok_or_else(|| missing("client"));
             let changed = said.and_then(|client| Ok(seat.room.update(client, state)?));
-            return match changed {
-                Ok(changed) => {
-                    if changed {
-                        self.keeper.note(&seat.room);
-                    }
-                    Ok(None)
-                }
-                Err(refusal) => Ok(Some(refused("null", &refusal))),
-            };
+            return Ok(changed.err().map(|refusal| refused("null", &refusal)));
         }
         let message = upward.message()?;
         let published = seat.client.as_ref().ok_or_else(|| missing("client")).and_then(|client| {
             if seat.is_read_only {
                 return Err(read_only());
             }
-            self.publish(&seat.room, &seat.name, client, &message, upward.data()?)
+            self.publish(&seat.room, client, &message, upward.data()?)
         });
         let message = Quoted(message.as_str());
         Ok(Some(match published {
@@ -228,35 +218,25 @@ impl Shared {
     }
 
     fn finish(&self, request: &Request, answer: Result<Answer, Refusal>) -> Answer {
-        let response = match answer {
-            Ok(Answer::Respond(response)) => response,
+        Answer::Respond(match answer {
+            // The answer to a preflight has them all.
+            Ok(Answer::Respond(response)) if response.headers().contains("Access-Control-Allow-Methods") => {
+                unstored(response)
+            }
+            Ok(Answer::Respond(response)) => unstored(with_all(response, &self.config.cors.headers(request))),
             Ok(answer) => return answer,
-            Err(refusal) => refusal.response(),
-        };
-        if response.headers().contains("Access-Control-Allow-Methods") {
-            return Answer::Respond(response); // the answer to a preflight has all of them
-        }
-        Answer::Respond(with_all(response, &self.config.cors.headers(request)))
+            Err(refusal) => self.refuse(request, &refusal),
+        })
+    }
+
+    pub(super) fn refuse(&self, request: &Request, refusal: &Refusal) -> Response {
+        unstored(with_all(refusal.response(), &self.config.cors.headers(request)))
     }
 }
 
 fn refused(message: &str, refusal: &Refusal) -> String {
     let error = serde_json::Value::from(refusal.why.as_str());
     format!(r#"{{"refused":{message},"status":{},"error":{error}}}"#, refusal.status.code())
-}
-
-fn read_only() -> Refusal {
-    Refusal::new(Status::FORBIDDEN, "this room can only be read")
-}
-
-fn not_allowed(methods: &str) -> Response {
-    let why = format!("only {methods} can be done here");
-    with_all(Response::refusal(Status::METHOD_NOT_ALLOWED, &why), &[("Allow", methods.to_owned())])
-}
-
-fn script() -> Response {
-    let headers = [("Content-Type", "text/javascript; charset=utf-8"), ("Cache-Control", "no-cache")];
-    with_all(Response::new(Status::OK).body(SCRIPT), &headers.map(|(name, value)| (name, value.to_owned())))
 }
 
 fn failed(error: HeaderError) -> Refusal {

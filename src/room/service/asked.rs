@@ -5,9 +5,8 @@ use std::time::Duration;
 use serde_json::value::RawValue;
 
 use super::super::{After, ClientId};
-use super::polls::with_all;
 use super::{Admission, Refusal};
-use crate::http::{Request, Response, Status};
+use crate::http::{Request, Status};
 
 /// The longest name of a room, in bytes.
 const MAX_NAME_LEN: usize = 64;
@@ -83,12 +82,6 @@ pub(super) fn after(request: &Request) -> After {
     }
 }
 
-/// An answer in JSON, which nobody is to keep.
-pub(super) fn json_response(json: Vec<u8>) -> Response {
-    let headers = [("Content-Type", "application/json"), ("Cache-Control", "no-store")];
-    with_all(Response::new(Status::OK).body(json), &headers.map(|(name, value)| (name, value.to_owned())))
-}
-
 /// For how long it waits for news; zero: not at all.
 pub(super) fn wait(request: &Request, max: Duration) -> Result<Duration, Refusal> {
     let Some(wait) = request.query_value("wait") else { return Ok(Duration::ZERO) };
@@ -107,10 +100,10 @@ pub(super) fn client(admission: &Admission, said: Option<&str>) -> Result<Option
     }
 }
 
-/// What it says of itself; nothing is `null`.
-pub(super) fn state(request: &Request) -> Result<Box<RawValue>, Refusal> {
-    let state = request.query_value("state").unwrap_or_else(|| "null".to_owned());
-    RawValue::from_string(state).map_err(|error| Refusal::bad_request(&error))
+/// What it says of itself. `None`: nothing.
+pub(super) fn state(request: &Request) -> Result<Option<Box<RawValue>>, Refusal> {
+    let state = request.query_value("state").map(RawValue::from_string);
+    state.transpose().map_err(|error| Refusal::bad_request(&error))
 }
 
 #[cfg(test)]

@@ -32,7 +32,8 @@ pub struct RoomConfig {
     pub max_wait: Duration,
     /// Who may be here, and say what of itself.
     pub presence_limits: PresenceLimits,
-    /// How many of those who are here are listed at most. Default 100; all are counted.
+    /// How many of those who are here are listed at most. Default 100; all are counted. The list is told ten times
+    /// a second at most, and the less often the more there are and the longer it is, down to once in 5 s.
     pub max_listed_count: usize,
     /// How long somebody is awaited back after its last connection has ended. Default 10 s.
     pub grace: Duration,

@@ -31,8 +31,9 @@ struct Notes {
 impl Keeper {
     /// Who is here has changed.
     pub(super) fn note(&self, room: &Arc<Served>) {
-        if room.note_change() {
-            self.lock().changed.push(Arc::clone(room));
+        let mut notes = self.lock();
+        if !notes.ended {
+            notes.changed.push(Arc::clone(room));
             self.wake.notify_one();
         }
     }
@@ -45,7 +46,9 @@ impl Keeper {
     }
 
     pub(super) fn end(&self) {
-        self.lock().ended = true;
+        let mut notes = self.lock();
+        // The rooms know the keeper as well, and would keep each other.
+        (notes.ended, notes.changed) = (true, Vec::new());
         self.wake.notify_one();
     }
 
@@ -77,13 +80,19 @@ impl Keeper {
 pub(super) fn start(rooms: Weak<Shared>, keeper: Arc<Keeper>) -> io::Result<()> {
     let keep = move || {
         let mut sweep = Instant::now() + SWEEP_INTERVAL;
-        while let Some(changed) = keeper.wait(sweep) {
+        let mut resting: Vec<Arc<Served>> = Vec::new();
+        // While one rests, it is looked at after each pause.
+        while let Some(changed) = keeper.wait(if resting.is_empty() { sweep } else { Instant::now() }) {
             let Some(rooms) = rooms.upgrade() else { return };
-            changed.iter().for_each(|room| room.tell_who_is_here(rooms.config.max_listed_count));
-            drop(changed);
             let now = Instant::now();
+            resting.extend(changed);
+            resting.retain(|room| !room.tell_who_is_here(rooms.config.max_listed_count, now));
             if sweep <= now {
-                keeper.lock().has_rooms = rooms.sweep(now);
+                // Before it is looked: one that is made meanwhile is noted behind this.
+                keeper.lock().has_rooms = false;
+                if rooms.sweep(now) {
+                    keeper.note_room();
+                }
                 sweep = now + SWEEP_INTERVAL;
             }
             drop(rooms);

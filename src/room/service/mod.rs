@@ -8,6 +8,7 @@ mod here;
 mod keeper;
 mod mounted;
 mod polls;
+mod responses;
 mod rooms;
 mod seat;
 mod served;

@@ -53,6 +53,7 @@ impl<A: Handler> Handler for Mounted<A> {
     type State = MountedState<A::State>;
 
     fn on_request(&mut self, request: &Request) -> Answer {
+        self.pending = Pending::default(); // not every step is followed by the next
         let answer = self.rooms.answer(request, &mut self.pending.waiting);
         answer.unwrap_or_else(|| self.app.on_request(request))
     }
@@ -73,7 +74,7 @@ impl<A: Handler> Handler for Mounted<A> {
         match Place::of(request.path(), &self.rooms.0.config.path) {
             Some(Place::Room(name, Endpoint::Socket)) => {
                 let seat = self.rooms.0.admit(name, request);
-                self.pending.seat = Some(seat.map_err(|refusal| refusal.response())?);
+                self.pending.seat = Some(seat.map_err(|refusal| self.rooms.0.refuse(request, &refusal))?);
                 Ok(())
             }
             _ => self.app.on_upgrade(request, upgrade),

@@ -157,7 +157,7 @@ impl Shared {
             return Err(Refusal::new(Status::SERVICE_UNAVAILABLE, "there are too many rooms"));
         }
         let epoch = u64::from_ne_bytes(Entropy::from_system().bytes());
-        let room = Arc::new(Served::new(epoch, &self.config));
+        let room = Arc::new(Served::new(name, epoch, &self.config, Arc::clone(&self.keeper)));
         table.insert(name.into(), Arc::clone(&room));
         self.keeper.note_room();
         Ok(room)
@@ -169,45 +169,38 @@ impl Shared {
         name: &str,
         admission: &Admission,
         client: Option<ClientId>,
-        state: &RawValue,
+        state: Option<&RawValue>,
     ) -> Result<Seat, Refusal> {
         let room = self.room(name)?;
-        if let Some(client) = &client
-            && room.join(client, state)?
-        {
-            self.keeper.note(&room);
+        if let Some(client) = &client {
+            room.join(client, state)?;
         }
-        let (name, keeper) = (name.to_owned(), Arc::clone(&self.keeper));
-        let (is_read_only, grace) = (admission.is_read_only, self.config.grace);
-        Ok(Seat { room, name, client, is_read_only, keeper, grace })
+        Ok(Seat { room, client, is_read_only: admission.is_read_only })
     }
 
     /// Publishes what a client says, if it may.
     pub(super) fn publish(
         &self,
         room: &Served,
-        name: &str,
         client: &ClientId,
         message: &MessageId,
         data: &RawValue,
     ) -> Result<Published, Refusal> {
-        let other = self.access.publish(name, client, data)?;
+        let other = self.access.publish(&room.name, client, data)?;
         Ok(room.publish(client, message, other.as_deref().unwrap_or(data), self.config.page_limits)?)
     }
 
     /// Gives up what is too old, and rooms that nobody would miss; whether there are any left.
     pub(super) fn sweep(&self, now: Instant) -> bool {
         // Not all at once under the lock: others have to get through.
-        let rooms: Vec<_> = self.lock().iter().map(|(name, room)| (name.clone(), Arc::clone(room))).collect();
-        for (name, room) in rooms {
-            if room.expire(now) {
-                self.keeper.note(&room);
-            }
+        let rooms: Vec<_> = self.lock().values().cloned().collect();
+        for room in rooms {
+            room.expire(now);
             if room.is_empty() {
                 let mut table = self.lock();
                 // This one and the table's: who comes now gets a new one.
                 if Arc::strong_count(&room) == 2 && room.is_empty() {
-                    table.remove(&name);
+                    table.remove(&room.name);
                 }
             }
         }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use serde_json::value::RawValue;
@@ -11,15 +11,21 @@ use super::super::encoded::Encoded;
 use super::super::{
     After, ClientId, Cursor, Log, MessageId, PageLimits, Presence, PresenceError, PublishError, Published,
 };
-use super::asked::json_response;
 use super::here::Here;
-use super::polls::{Poll, Polls, with_all};
+use super::keeper::Keeper;
+use super::polls::{Poll, Polls};
+use super::responses::json_response;
 use super::{Refusal, RoomConfig};
 use crate::http::{Response, Status};
 use crate::server::{Connection, Feed};
 
-/// A room that is served. Its locks are taken in the order of the fields, and none while a later one is held.
+/// A room that is served. Its locks are taken in the order of the fields, and none while a later one is held; that
+/// of the keeper comes last.
 pub(super) struct Served {
+    pub(super) name: Box<str>,
+    /// How long somebody is awaited back.
+    pub(super) grace: Duration,
+    keeper: Arc<Keeper>,
     polls: Mutex<Polls>,
     presence: Mutex<Presence>,
     pub(super) here: Feed<Here>,
@@ -35,10 +41,13 @@ impl fmt::Debug for Served {
 }
 
 impl Served {
-    pub(super) fn new(epoch: u64, config: &RoomConfig) -> Self {
+    pub(super) fn new(name: &str, epoch: u64, config: &RoomConfig, keeper: Arc<Keeper>) -> Self {
         let log = Log::new(epoch, config.limits);
         let log = if let Some(deflate) = config.deflate { log.deflate(deflate) } else { log };
         Self {
+            name: name.into(),
+            grace: config.grace,
+            keeper,
             polls: Mutex::default(),
             presence: Mutex::new(Presence::new(config.presence_limits)),
             here: Feed::new(Here::new()),
@@ -65,14 +74,19 @@ impl Served {
     }
 
     fn answer_polls(&self, limits: PageLimits) {
-        let polls = lock(&self.polls).take();
+        let polls = {
+            let mut polls = lock(&self.polls);
+            // Another thread may have published since, and some wait for what comes behind that.
+            polls.take_behind(self.log.with(|log| log.cursor()))
+        };
         let mut last: Option<(Cursor, Vec<u8>)> = None; // most ask for the same
-        for Poll { held, after, headers, .. } in polls {
+        for poll in polls {
             let page = match last.take() {
-                Some((of, page)) if of == after => page,
-                _ => self.page(after.into(), limits).0,
+                Some((of, page)) if of == poll.after => page,
+                _ => self.page(poll.after.into(), limits).0,
             };
-            held.respond(with_all(json_response(page.clone()), &headers));
+            let after = poll.after;
+            poll.respond(json_response(page.clone()));
             last = Some((after, page));
         }
     }
@@ -110,45 +124,66 @@ impl Served {
         if waits_at.is_some() {
             return polls.push(poll);
         }
-        poll.held.respond(with_all(json_response(page), &poll.headers));
+        poll.respond(json_response(page));
     }
 
-    /// Counts a connection of a client in; whether others are to be told.
-    pub(super) fn join(&self, client: &ClientId, state: &RawValue) -> Result<bool, Refusal> {
-        Ok(lock(&self.presence).join(client, state)?.is_some())
+    /// Counts a connection of a client in, which says this of itself, or what it said before.
+    pub(super) fn join(
+        self: &Arc<Self>,
+        client: &ClientId,
+        state: Option<&RawValue>,
+    ) -> Result<(), PresenceError> {
+        let mut presence = lock(&self.presence);
+        let joined = match state {
+            Some(state) => presence.join(client, state)?,
+            None => presence.join_as_before(client)?,
+        };
+        self.note_change(joined.is_some());
+        Ok(())
     }
 
-    /// Counts one out, as [`join`](Self::join).
-    pub(super) fn leave(&self, client: &ClientId, grace: Duration) -> bool {
-        lock(&self.presence).leave(Instant::now(), client, grace).is_some()
+    /// Counts one out.
+    pub(super) fn leave(self: &Arc<Self>, client: &ClientId, grace: Duration) {
+        let left = lock(&self.presence).leave(Instant::now(), client, grace);
+        self.note_change(left.is_some());
     }
 
     /// A client says something else of itself.
-    pub(super) fn update(&self, client: &ClientId, state: &RawValue) -> Result<bool, PresenceError> {
-        Ok(lock(&self.presence).update(client, state)?.is_some())
+    pub(super) fn update(self: &Arc<Self>, client: &ClientId, state: &RawValue) -> Result<(), PresenceError> {
+        let updated = lock(&self.presence).update(client, state)?;
+        self.note_change(updated.is_some());
+        Ok(())
     }
 
     pub(super) fn here_response(&self) -> Response {
         json_response(self.here.with(|here| here.json().to_vec()))
     }
 
-    /// Whether this is the first change since it was told who is here.
-    pub(super) fn note_change(&self) -> bool {
-        !self.has_changed.swap(true, Ordering::AcqRel)
-    }
-
-    pub(super) fn tell_who_is_here(&self, max_count: usize) {
-        if self.has_changed.swap(false, Ordering::AcqRel) {
-            let presence = lock(&self.presence);
-            self.here.with(|here| here.publish(&presence, max_count));
+    /// Has it told who is here, if that has changed and the keeper doesn't know it.
+    fn note_change(self: &Arc<Self>, has_changed: bool) {
+        if has_changed && !self.has_changed.swap(true, Ordering::AcqRel) {
+            self.keeper.note(self);
         }
     }
 
-    /// Gives up what is too old, and who did not come back; whether others are to be told of that.
-    pub(super) fn expire(&self, now: Instant) -> bool {
+    /// Tells who is here, unless the last time is too short ago for what it costs; whether it did.
+    pub(super) fn tell_who_is_here(&self, max_count: usize, now: Instant) -> bool {
+        if self.here.with(|here| here.rests(now)) {
+            return false;
+        }
+        if self.has_changed.swap(false, Ordering::AcqRel) {
+            let presence = lock(&self.presence);
+            self.here.with(|here| here.publish(&presence, max_count, now));
+        }
+        true
+    }
+
+    /// Gives up what is too old, and who did not come back.
+    pub(super) fn expire(self: &Arc<Self>, now: Instant) {
         lock(&self.polls).forget_closed();
         self.log.with(|log| log.expire(now));
-        !lock(&self.presence).expire(now).is_empty()
+        let left = lock(&self.presence).expire(now);
+        self.note_change(!left.is_empty());
     }
 
     /// Whether nobody would know if it was another one.
