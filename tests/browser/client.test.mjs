@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { check as checked, finish, launch, rest, startServer, until } from './lab.mjs';
+import { startModel } from './model_server.mjs';
 import { startWire } from './wire.mjs';
 
 const ALL = 240_000;           // for everything
@@ -308,6 +309,29 @@ async function checkTroubles() {
     await ann.uses('polling');
     assert.deepEqual(await ann.inPage('refused'), []);
   });
+
+  // A built server has bounds of its own.
+  if (!process.env.ROOMS_BIN) {
+    await check('what fell out of the log meanwhile is told as a gap, and the rest follows', async () => {
+      const small = await startModel({ keep: 5 });
+      for (const transport of TRANSPORTS) {
+        wire.target = small.url;
+        const ann = await join(page, { transports: [transport] });
+        const say = (text) => fetch(`${small.url}rooms/${ann.name}/messages`, { method: 'POST', body: JSON.stringify({ client: 'tester', message: text, data: text }) });
+        await say('n1');
+        await ann.has(1);
+        wire.down = true;
+        wire.cut();
+        for (const text of numbers(2, 10)) await say(text);
+        wire.down = false;
+        await ann.has(6);
+        assert.deepEqual(await ann.texts(), ['n1', ...numbers(6, 10)]);
+        assert.deepEqual((await ann.inPage('gap')).map(({ gap }) => [gap.first, gap.last]), [[6, 10]]);
+        await ann.inPage('close');
+      }
+      await small.stop();
+    });
+  }
 
   await check('the browser going offline and online again', async () => {
     const ann = await join(page);
