@@ -1,5 +1,6 @@
 // The browser client over each transport, in a real browser. One line a check; the last line counts them; exit status 1
-// if one failed. What networks do is done by a wire between the browser and the server. See lab.mjs for the environment.
+// if one failed. What networks do is done by a wire between the browser and the server.
+//   ROOMS_BIN   the built example `rooms`; the model of the server by default. CHROMIUM as in lab.mjs
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { check as checked, finish, launch, rest, startServer, until } from './lab.mjs';
@@ -178,7 +179,7 @@ async function checkEach(transport) {
 
 async function restart() {
   await server.stop();
-  server = await startServer();
+  server = await startServer(process.env.ROOMS_BIN);
   wire.target = server.url;
 }
 
@@ -372,7 +373,7 @@ async function checkTroubles() {
 
 // ---------------------------------------------------------------- all of it
 
-let server = await startServer();
+let server = await startServer(process.env.ROOMS_BIN);
 const wire = await startWire(server.url);
 const browser = await launch();
 const page = await browser.newPage();

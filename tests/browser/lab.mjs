@@ -1,5 +1,4 @@
 // What the tests of the rooms share: a server, a browser, waiting, and counting checks.
-//   ROOMS_BIN   a built server of rooms that takes an address and prints `...: open URL`; the model server by default
 //   CHROMIUM    the browser, /usr/bin/chromium by default
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
@@ -16,9 +15,10 @@ const running = new Set();
 process.on('exit', () => { for (const child of running) child.kill('SIGKILL'); });
 for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => process.exit(1));
 
-export async function startServer() {
-  if (!process.env.ROOMS_BIN) return startModel({ columns: true });
-  const child = spawn(process.env.ROOMS_BIN, ['127.0.0.1:0'], { stdio: ['ignore', 'pipe', 'inherit'] });
+// A built server takes an address and prints `...: open URL`. Without one it is the model.
+export async function startServer(binary) {
+  if (!binary) return startModel({ columns: true });
+  const child = spawn(binary, ['127.0.0.1:0'], { stdio: ['ignore', 'pipe', 'inherit'] });
   running.add(child);
   const [line] = await within(once(createInterface(child.stdout), 'line'), PATIENCE, 'the address of the server');
   const url = /open (http:\/\/\S+\/)$/.exec(line)?.[1];

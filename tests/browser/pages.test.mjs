@@ -1,11 +1,12 @@
 // The chat's page and the comparison of transports, in a real browser. One line a check; the last line counts them; exit
-// status 1 if one failed. See lab.mjs for the environment.
+// status 1 if one failed.
+//   CHAT_BIN    the built example `chat`; the model of the server by default. CHROMIUM as in lab.mjs
 //   ARTIFACTS   where the screenshots go, a new temporary folder by default
 import assert from 'node:assert/strict';
 import { mkdirSync, mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { check, finish, launch, rest, startServer, until } from './lab.mjs';
+import { check as checked, finish, launch, rest, startServer, until } from './lab.mjs';
 import { startWire } from './wire.mjs';
 
 const ALL = 240_000;           // for everything
@@ -47,6 +48,11 @@ const texts = (page) => page.locator('#log .text').allTextContents();
 const shows = (page, ...wanted) => until(`shown: ${wanted}`, async () => (await texts(page)).join() === wanted.join());
 const banner = (page, wanted) => until(`the banner says ${wanted}`, async () => wanted.test(await page.locator('#banner').textContent()), RECONNECT);
 const isHere = (page, ...names) => until(`here: ${names}`, async () => (await page.locator('#here .person').allTextContents()).join() === names.join());
+
+const check = (what, test) => checked(what, test, () => {
+  wire.down = false;
+  for (const set of [wire.blocked, wire.refused]) set.clear();
+});
 
 // ---------------------------------------------------------------- the chat
 
@@ -126,7 +132,6 @@ async function checkChat() {
     await say(ann, 'by another way');
     await shows(bob, 'up here', 'by another way');
     await until('ticks', async () => await ann.locator('#log .stored').count() === 2);
-    wire.blocked.clear();
   });
 
   await check('what others send is text, whatever it is', async () => {
@@ -143,7 +148,6 @@ async function checkChat() {
     await banner(cid, /cannot be entered/);
     await rest(1500);
     await banner(cid, /cannot be entered/);
-    wire.refused.clear();
     await cid.context().close();
   });
 
@@ -231,7 +235,7 @@ async function checkComparison() {
 
 // ---------------------------------------------------------------- all of it
 
-const server = await startServer();
+const server = await startServer(process.env.CHAT_BIN);
 const wire = await startWire(server.url);
 const browser = await launch();
 
