@@ -133,8 +133,8 @@ function showTransport({ name: used }) {
   part('state').textContent = used ? `connected ${BY[used]}` : over ? 'not connected' : 'connecting';
   if (used) settle();
   else part('typing').replaceChildren();
-  if (over) return;
-  offline(used ? null : offlineSince || Date.now());
+  if (over) return clearTimeout(offlineTimer);
+  return offline(used ? null : offlineSince || Date.now());
 }
 
 function offline(since = offlineSince) {

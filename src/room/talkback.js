@@ -4,7 +4,8 @@ const ANSWER = 10_000; // ms
 const pause = (ms) => new Promise((done) => setTimeout(done, ms));
 const unique = () => Math.random().toString(36).slice(2);
 const backoff = (failures) => Math.random() * Math.min(30_000, 1000 * 2 ** failures);
-const isFinal = (status) => /^(4(?!08|29)\d\d|100[3789])$/.test(status); // or close code
+// A status or close code that would be the same again
+const isFinal = (status) => /^(4(?!08|29)\d\d|100[3789])$/.test(status);
 
 export class TalkbackRoom extends EventTarget {
 	// Options, times in ms
@@ -152,7 +153,7 @@ export class TalkbackRoom extends EventTarget {
 
 	async #poll(link, longest) {
 		this.#askHere(link);
-		for (link.wait = 0; ; link.wait = longest) { // first without
+		for (link.wait = 0; ; link.wait = longest) { // the first at once
 			this.#limit(link, link.wait * 1000 + this.pollInterval + ANSWER);
 			const { epoch, first, last, gap, cursor, messages } = await this.#fetch('messages', link);
 			if (gap) this.#take(link, { id: `${epoch}-${first - 1}`, gap: { epoch, first, last } });

@@ -65,7 +65,7 @@ function attend(room, query, push) {
   return () => { for (const end of ends.splice(0).reverse()) end(); };
 }
 
-function stream(room, kind, query, request, response) {
+function stream(room, kind, query, response) {
   const type = kind === 'events' ? 'text/event-stream' : 'application/x-ndjson';
   response.writeHead(200, { 'Content-Type': type, 'Cache-Control': 'no-store' });
   response.flushHeaders();
@@ -108,124 +108,148 @@ function json(response, object) {
 function speak(room, client, text, peer) {
   const { message, data, state } = parsed(text);
   if (state !== undefined) return room.change(client, state);
-  if (text.length > LONGEST_BODY / 2 || data?.refuse) return peer.send({ refused: message, status: 413, error: 'too big' });
+  if (text.length > LONGEST_BODY) return peer.send({ refused: message, status: 413, error: 'too big' });
   const { id, new: isNew } = room.publish(client, message, data);
   return peer.send({ ack: message, id, new: isNew });
 }
 
+// ---------------------------------------------------------------- a port
+
+// Counts what passes its sockets, and can cut them. `name` is that of a column, or empty.
+async function listen(name, port, { answer, upgrade }) {
+  const sockets = new Set();
+  const gone = { requests: 0, received: 0, sent: 0 };
+  const add = (sum, socket) => {
+    sum.received += socket.bytesRead;
+    sum.sent += socket.bytesWritten;
+  };
+  const server = createServer((request, response) => {
+    gone.requests += 1;
+    answer(request, response, name).catch((error) => {
+      response.writeHead(error.status ?? 500, { 'Content-Type': 'text/plain' }).end(error.message);
+    });
+  });
+  server.on('upgrade', (request, socket, head) => { gone.requests += 1; upgrade(request, socket, head); });
+  const listener = {
+    name,
+    away: false,
+    cut() { for (const socket of sockets) socket.destroy(); },
+    meter() {
+      const sum = { ...gone, connections: sockets.size };
+      for (const socket of sockets) add(sum, socket);
+      return sum;
+    },
+    async close() {
+      listener.cut();
+      server.close();
+      await once(server, 'close');
+    },
+  };
+  server.on('connection', (socket) => {
+    if (listener.away) return socket.destroy();
+    sockets.add(socket);
+    return socket.on('close', () => { sockets.delete(socket); add(gone, socket); });
+  });
+  server.listen(port, '127.0.0.1');
+  await once(server, 'listening');
+  listener.url = `http://127.0.0.1:${server.address().port}/`;
+  return listener;
+}
+
 // ---------------------------------------------------------------- the server
 
-export async function startModel({ port = 0, keep = 1000, columns = false } = {}) {
-  const rooms = new Map();
-  const listeners = new Map();
-  const held = new Map();
-  const room = (name) => rooms.get(name) ?? rooms.set(name, new Room(keep)).get(name);
+class Model {
+  columns = new Map();         // transport to listener
+  #rooms = new Map();
+  #held = new Map();           // client to what ends its long poll
+  #keep;
 
-  async function answer(request, response, listener) {
+  constructor(keep) {
+    this.#keep = keep;
+  }
+
+  #room(name) {
+    return this.#rooms.get(name) ?? this.#rooms.set(name, new Room(this.#keep)).get(name);
+  }
+
+  answer = async (request, response, column) => {
     const { pathname, searchParams: query } = new URL(request.url, 'http://model');
     const [, name, path] = /^\/rooms\/([A-Za-z0-9._~-]{1,64})\/(messages|stream|events|here)$/.exec(pathname) ?? [];
     response.setHeader('Access-Control-Allow-Origin', '*');
-    if (!path) return listener.name || !await control(request, response, pathname) ? file(pathname, response) : undefined;
-    if (request.method === 'POST') {
-      const { client, message, data, state } = await body(request);
-      if (path === 'here') {
-        room(name).change(client, state);
-        return response.writeHead(204).end();
-      }
-      if (data?.refuse) throw new Refusal(413, 'too big');
-      return json(response, room(name).publish(client, message, data));
+    if (!path) {
+      if (column || !this.#control(response, pathname)) await file(pathname, response);
+      return undefined;
     }
-    if (!room(name).enter(query.get('after'))) throw new Refusal(400, 'no cursor');
-    if (path === 'here') return json(response, room(name).here());
-    if (path === 'messages') return poll(room(name), query, response, held);
-    return stream(room(name), path, query, request, response);
-  }
+    const room = this.#room(name);
+    if (request.method === 'POST') return post(room, path, await body(request), response);
+    if (!room.enter(query.get('after'))) throw new Refusal(400, 'no cursor');
+    if (path === 'here') return json(response, room.here());
+    if (path === 'messages') return poll(room, query, response, this.#held);
+    return stream(room, path, query, response);
+  };
+
+  upgrade = (request, socket, head) => {
+    const { pathname, searchParams: query } = new URL(request.url, 'http://model');
+    const [, name] = /^\/rooms\/([A-Za-z0-9._~-]{1,64})\/socket$/.exec(pathname) ?? [];
+    const room = name && this.#room(name);
+    if (!room?.enter(query.get('after'))) return socket.end('HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n');
+    let end = () => {};
+    const peer = accept(request, socket, head, {
+      onText: (text, to) => speak(room, query.get('client'), text, to),
+      onClose: () => end(),
+    });
+    end = attend(room, query, peer.send);
+    return undefined;
+  };
 
   // What the demo asks of its server. Returns whether it was that.
-  async function control(request, response, pathname) {
+  #control(response, pathname) {
     const [, dropped] = /^\/columns\/([a-z-]+)\/drop$/.exec(pathname) ?? [];
     if (pathname === '/columns') {
-      json(response, [...listeners.values()].filter(({ name }) => name).map(({ name, url }) => ({ transport: name, origin: url.slice(0, -1) })));
+      json(response, [...this.columns].map(([transport, { url }]) => ({ transport, origin: url.slice(0, -1) })));
     } else if (pathname === '/meters') {
-      json(response, Object.fromEntries([...listeners].filter(([name]) => name).map(([name, listener]) => [name, listener.meter()])));
-    } else if (dropped && listeners.has(dropped)) {
-      listeners.get(dropped).cut();
+      json(response, Object.fromEntries([...this.columns].map(([transport, listener]) => [transport, listener.meter()])));
+    } else if (this.columns.has(dropped)) {
+      this.columns.get(dropped).cut();
       response.writeHead(204).end();
     } else if (pathname === '/away') {
-      const all = [...listeners.values()].filter(({ name }) => name);
-      for (const listener of all) listener.down(true);
-      setTimeout(() => { for (const listener of all) listener.down(false); }, 5000);
+      this.#away();
       response.writeHead(204).end();
     } else return false;
     return true;
   }
 
-  async function file(pathname, response) {
-    const path = FILES.get(pathname);
-    const content = path && await readFile(new URL(path, ROOT)).catch(() => null);
-    if (!content) throw new Refusal(404, 'nothing here');
-    response.writeHead(200, { 'Content-Type': TYPES[extname(path)], 'Content-Security-Policy': POLICY });
-    return response.end(content);
+  #away() {
+    const all = [...this.columns.values()];
+    for (const listener of all) {
+      listener.away = true;
+      listener.cut();
+    }
+    setTimeout(() => { for (const listener of all) listener.away = false; }, 5000);
   }
+}
 
-  function upgrade(request, socket, head) {
-    const { pathname, searchParams: query } = new URL(request.url, 'http://model');
-    const [, name] = /^\/rooms\/([A-Za-z0-9._~-]{1,64})\/socket$/.exec(pathname) ?? [];
-    if (!name || !room(name).enter(query.get('after'))) return socket.end('HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n');
-    let end = () => {};
-    const client = query.get('client');
-    const peer = accept(request, socket, head, {
-      onText: (text, to) => speak(room(name), client, text, to),
-      onClose: () => end(),
-    });
-    end = attend(room(name), query, peer.send);
-    return undefined;
-  }
+function post(room, path, { client, message, data, state }, response) {
+  if (path === 'messages') return json(response, room.publish(client, message, data));
+  room.change(client, state);
+  return response.writeHead(204).end();
+}
 
-  async function listen(name, at) {
-    const sockets = new Set();
-    const gone = { requests: 0, received: 0, sent: 0 };
-    const server = createServer((request, response) => {
-      gone.requests += 1;
-      answer(request, response, listener).catch((error) => {
-        response.writeHead(error.status ?? 500, { 'Content-Type': 'text/plain' }).end(error.message);
-      });
-    });
-    const listener = {
-      name,
-      cut() { for (const socket of sockets) socket.destroy(); },
-      down(is) { listener.away = is; if (is) listener.cut(); },
-      meter() {
-        const sum = { ...gone, connections: sockets.size };
-        for (const socket of sockets) {
-          sum.received += socket.bytesRead;
-          sum.sent += socket.bytesWritten;
-        }
-        return sum;
-      },
-      async close() { listener.cut(); server.close(); await once(server, 'close'); },
-    };
-    server.on('upgrade', (request, socket, head) => { gone.requests += 1; upgrade(request, socket, head); });
-    server.on('connection', (socket) => {
-      if (listener.away) return socket.destroy();
-      sockets.add(socket);
-      return socket.on('close', () => {
-        sockets.delete(socket);
-        gone.received += socket.bytesRead;
-        gone.sent += socket.bytesWritten;
-      });
-    });
-    server.listen(at, '127.0.0.1');
-    await once(server, 'listening');
-    listener.url = `http://127.0.0.1:${server.address().port}/`;
-    listeners.set(name, listener);
-  }
+async function file(pathname, response) {
+  const path = FILES.get(pathname);
+  const content = path && await readFile(new URL(path, ROOT)).catch(() => null);
+  if (!content) throw new Refusal(404, 'nothing here');
+  response.writeHead(200, { 'Content-Type': TYPES[extname(path)], 'Content-Security-Policy': POLICY });
+  response.end(content);
+}
 
-  await listen('', port);
-  if (columns) for (const name of COLUMNS) await listen(name, 0);
+export async function startModel({ port = 0, keep = 1000, columns = false } = {}) {
+  const model = new Model(keep);
+  const own = await listen('', port, model);
+  for (const name of columns ? COLUMNS : []) model.columns.set(name, await listen(name, 0, model));
   return {
-    url: listeners.get('').url,
-    async stop() { for (const listener of listeners.values()) await listener.close(); },
+    url: own.url,
+    async stop() { for (const listener of [own, ...model.columns.values()]) await listener.close(); },
   };
 }
 
