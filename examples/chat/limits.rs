@@ -11,9 +11,9 @@ use talkback::server::Cors;
 
 /// The longest message with what is around it: 4,000 characters of at most 6 bytes each in JSON, and a name.
 pub(crate) const MAX_MESSAGE_LEN: usize = 32 * 1024;
-/// How much may be said at once, and in what time one more: nobody pushes the others' words out of the room in no
-/// time.
-const BURST: u32 = 200;
+/// How much may be said at once (as much as a client keeps while it is offline), and in what time one more: nobody
+/// pushes the others' words out of the room in no time.
+const BURST: u32 = 1_000;
 const PACE: Duration = Duration::from_millis(10);
 /// How many speakers are remembered before those are looked for that have been silent.
 const MAX_SPEAKERS: usize = 10_000;
