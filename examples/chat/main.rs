@@ -63,7 +63,7 @@ fn main() -> ExitCode {
 }
 
 fn serve(address: &str) -> Result<(), Box<dyn Error>> {
-    let server = Server::bind(address)?.accept(accept()).overflow(Overflow::Close);
+    let server = Server::bind(address)?.accept(accept(Some(Deflate::shared()))).overflow(Overflow::Close);
     let address = server.local_addr()?;
     // Pages of any origin may ask, and are told by `Limits` which room they may ask for.
     let config = RoomConfig::default().cors(Cors::any()).deflate(Some(Deflate::shared()));
@@ -77,12 +77,12 @@ fn serve(address: &str) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// What connections of the chat are taken on; the columns' are the same.
-fn accept() -> Accept {
+/// On what terms connections are taken, here and in the columns.
+fn accept(deflate: Option<Deflate>) -> Accept {
     let config = Config::default()
         .max_message_len(Some(limits::MAX_MESSAGE_LEN))
         .ping_interval(Some(KEEP_ALIVE))
-        .deflate(Some(Deflate::shared()));
+        .deflate(deflate);
     Accept::new().config(config)
 }
 
