@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
-use talkback::room::{Limits, RoomConfig};
+use talkback::room::{Limits, PageLimits, RoomConfig};
 
 use crate::clients::*;
 use crate::net::*;
@@ -167,7 +167,9 @@ fn say(address: &str, socket: &mut Option<Reader>, message: u64) -> io::Result<b
 /// Has all read and publish through a proxy that cuts.
 fn run(limits: Limits, may_miss: bool) {
     watch_for(time() + PATIENCE * 7);
-    let server = serve_config(RoomConfig::default().limits(limits));
+    // A page has to get through as a whole.
+    let page_limits = PageLimits::default().max_len(Some(4000));
+    let server = serve_config(RoomConfig::default().limits(limits).page_limits(page_limits));
     let ended = Arc::new(AtomicBool::new(false));
     let proxies: Vec<Proxy> = (0..8).map(|_| Proxy::start(&server.address)).collect();
     let readers: Vec<_> = ALL
