@@ -20,6 +20,8 @@ mod access;
 #[cfg(target_os = "linux")]
 #[path = "server/child.rs"]
 mod child;
+#[path = "rooms/churn.rs"]
+mod churn;
 #[path = "rooms/clients.rs"]
 mod clients;
 #[path = "rooms/drops.rs"]
