@@ -37,6 +37,7 @@ impl Encoded {
     }
 
     /// Tells a reader where it is.
+    #[cfg(feature = "server")]
     pub(super) fn place(cursor: Cursor) -> Self {
         Self::new("place", Some(cursor), &format!(r#"{{"id":"{cursor}"}}"#))
     }

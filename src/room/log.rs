@@ -143,6 +143,7 @@ impl Log {
     }
 
     /// Where somebody begins who reads after this; with a gap, if what follows is not there as a whole.
+    #[cfg(feature = "server")]
     pub(super) fn begin(&self, after: After) -> (Cursor, Option<Gap>) {
         match after {
             After::End => (self.cursor(), None),
