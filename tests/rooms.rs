@@ -20,8 +20,16 @@ mod access;
 #[cfg(target_os = "linux")]
 #[path = "server/child.rs"]
 mod child;
+#[path = "rooms/churn.rs"]
+mod churn;
 #[path = "rooms/clients.rs"]
 mod clients;
+#[cfg(feature = "deflate")]
+#[path = "rooms/compressed.rs"]
+mod compressed;
+#[cfg(target_os = "linux")]
+#[path = "rooms/crowd.rs"]
+mod crowd;
 #[path = "rooms/drops.rs"]
 mod drops;
 #[path = "rooms/ends.rs"]

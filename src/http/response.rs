@@ -89,7 +89,6 @@ impl Response {
     }
 
     /// Adds a header that is made to be valid; one that isn't is left out.
-    #[cfg(feature = "server")]
     #[must_use]
     pub(crate) fn valid_header(mut self, name: &str, value: &str) -> Self {
         debug_assert!(!is_framing(name), "{name} is written by itself");

@@ -270,7 +270,7 @@ impl<H: Handler> EventLoop<H> {
                 self.with_open(slot, |entry, means| entry.add_chunk(&data, means, slot))
             }
             Command::EndStream(slot) => self.with_open(slot, |entry, means| entry.end_stream(means, slot)),
-            Command::Respond(state, response) => self.respond_held(&state, response),
+            Command::Respond(state, response) => self.respond_held(&state, response.as_deref()),
             Command::News(feed) => self.fan_out(&feed),
             Command::Drain(over) => {
                 self.listener = None;
@@ -281,7 +281,7 @@ impl<H: Handler> EventLoop<H> {
         }
     }
 
-    fn respond_held(&mut self, state: &Arc<PeerState>, response: Option<Box<Response>>) {
+    fn respond_held(&mut self, state: &Arc<PeerState>, response: Option<&Response>) {
         let (slot, mut goes_on) = (state.id.slot, None);
         self.with_open(slot, |entry, means| {
             goes_on = Some(entry.respond_held(state, response, means, slot));

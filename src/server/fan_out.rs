@@ -149,6 +149,10 @@ impl<S: 'static> Entry<S> {
         if self.waiting_len() > 0 {
             return Ok(Some(true)); // it was told that there is room again, and has answered
         }
+        if !self.ready.write {
+            self.stalled = self.stalled.min(means.now);
+            return Ok(Some(false)); // whatever it sends meanwhile, nothing is looked up for it
+        }
         for number in rooms {
             if self.is_closing() {
                 break;

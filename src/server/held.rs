@@ -93,10 +93,17 @@ impl Held {
     /// [`Answer::Respond`](super::Answer::Respond).
     pub fn respond(mut self, response: Response) {
         self.answered = true;
-        self.post(Some(Box::new(response)));
+        self.post(Some(Arc::new(response)));
     }
 
-    fn post(&self, response: Option<Box<Response>>) {
+    /// Answers as others are: a crowd is answered without a copy for each.
+    #[cfg(feature = "rooms")]
+    pub(crate) fn respond_shared(mut self, response: Arc<Response>) {
+        self.answered = true;
+        self.post(Some(response));
+    }
+
+    fn post(&self, response: Option<Arc<Response>>) {
         if !self.is_closed() {
             self.state.mailbox.post(Command::Respond(Arc::clone(&self.state), response));
         }
@@ -159,7 +166,7 @@ impl<S: 'static> Entry<S> {
     pub(super) fn respond_held<H: Handler<State = S>>(
         &mut self,
         state: &Arc<PeerState>,
-        response: Option<Box<Response>>,
+        response: Option<&Response>,
         means: &mut Means<H>,
         slot: Slot,
     ) -> GoesOn {
@@ -169,8 +176,7 @@ impl<S: 'static> Entry<S> {
         }
         let Some(holding) = self.release(means) else { return Some(false) };
         let Holding { otherwise, is_last, .. } = *holding;
-        let response = response.map_or(otherwise, |response| *response);
-        self.respond(Asked { is_head: false, is_last }, &response, means, slot)
+        self.respond(Asked { is_head: false, is_last }, response.unwrap_or(&otherwise), means, slot)
     }
 
     /// Nobody has answered: answers. The connection is kept, unless it `is_last`.

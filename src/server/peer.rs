@@ -163,7 +163,7 @@ pub(super) enum Command {
     Chunk(Slot, Vec<u8>),
     EndStream(Slot),
     /// The answer to a request that is held; without one, it gets what was agreed on.
-    Respond(Arc<PeerState>, Option<Box<Response>>),
+    Respond(Arc<PeerState>, Option<Arc<Response>>),
     /// Close all, spread over this time, then end.
     Drain(Duration),
 }

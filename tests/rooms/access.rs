@@ -33,7 +33,7 @@ impl Access for Doorman {
 
     fn publish(&self, _: &str, client: &ClientId, data: &RawValue) -> Result<Option<Box<RawValue>>, Refusal> {
         match data.get() {
-            r#""spam""# => Err(Refusal::new(Status::new(429).unwrap(), "one at a time")),
+            r#""spam""# => Err(Refusal::new(Status::new(429).unwrap(), "one at a time").retry_after(7)),
             r#""sign me""# => Ok(Some(raw(&format!(r#"{{"by":"{client}"}}"#)))),
             r#""panic""# => fail(),
             _ => Ok(None),
@@ -142,6 +142,7 @@ fn a_publication_may_be_refused_or_be_stored_as_another() {
     let server = serve_access(Doorman);
     let refused = post_data(&server, "a", "1", "spam");
     assert_eq!((refused.status, &*refused.body), (429, "one at a time\n"));
+    assert_eq!(refused.header("Retry-After"), Some("7"));
     assert_eq!(post_data(&server, "a", "2", "sign me").status, 200);
     let mut socket = open(&server, Transport::Socket, "a", "client=ada&after=end").unwrap();
     let told = say(&mut socket, "1", "spam");

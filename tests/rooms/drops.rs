@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
-use talkback::room::{Limits, RoomConfig};
+use talkback::room::{Limits, PageLimits, RoomConfig};
 
 use crate::clients::*;
 use crate::net::*;
@@ -77,8 +77,8 @@ impl Seen {
 }
 
 /// Reads to the end, over as many connections as it takes.
-fn read(address: &str, transport: Transport, may_miss: bool) -> Seen {
-    let (mut seen, mut cursor) = (Seen::default(), None);
+fn read(address: &str, transport: Transport, begin: String, may_miss: bool) -> Seen {
+    let (mut seen, mut cursor) = (Seen::default(), Some(begin));
     loop {
         seen.connection_count += 1;
         let query = format!("client={transport:?}");
@@ -167,7 +167,12 @@ fn say(address: &str, socket: &mut Option<Reader>, message: u64) -> io::Result<b
 /// Has all read and publish through a proxy that cuts.
 fn run(limits: Limits, may_miss: bool) {
     watch_for(time() + PATIENCE * 7);
-    let server = serve_config(RoomConfig::default().limits(limits));
+    // A page has to get through as a whole.
+    let page_limits = PageLimits::default().max_len(Some(4000));
+    let server = serve_config(RoomConfig::default().limits(limits).page_limits(page_limits));
+    // The room is there before all others come, and stays.
+    let mut stays = Reader::open(&server.address, Transport::Lines, "a", None, "").unwrap();
+    let Told::Place(begin) = stays.read() else { panic!("it has missed something") };
     let ended = Arc::new(AtomicBool::new(false));
     let proxies: Vec<Proxy> = (0..8).map(|_| Proxy::start(&server.address)).collect();
     let readers: Vec<_> = ALL
@@ -175,7 +180,8 @@ fn run(limits: Limits, may_miss: bool) {
         .zip(&proxies)
         .map(|(transport, proxy)| {
             let address = proxy.address.clone();
-            start(move || read(&address, transport, may_miss))
+            let begin = begin.clone();
+            start(move || read(&address, transport, begin, may_miss))
         })
         .collect();
     let publishers = [false, true].map(|is_socket| {
@@ -209,7 +215,7 @@ fn run(limits: Limits, may_miss: bool) {
             assert!(may_miss || seen.next[publisher] == count, "{transport:?} {seen:?}");
         }
     }
-    drop(proxies);
+    drop((proxies, stays));
     server.end();
 }
 

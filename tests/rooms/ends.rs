@@ -129,14 +129,18 @@ fn a_room_that_nobody_uses_is_given_up_and_one_that_somebody_does_is_not() {
 #[test]
 fn whoever_comes_while_a_room_is_given_up_is_in_the_one_that_is_published_in() {
     let server = serve_config(RoomConfig::default().limits(Limits::default().max_age(Some(millis(1)))));
-    let end = std::time::Instant::now() + millis(3500); // the rooms are looked through each second
+    let end = std::time::Instant::now() + millis(2500); // the rooms are looked through each second
     let mut count = 0;
     while std::time::Instant::now() < end {
         let transport = LIVE[count % 3];
         let mut reader = Reader::open(&server.address, transport, "a", Some("end"), "").unwrap();
         assert!(matches!(reader.next().unwrap(), Some(Told::Place(_))));
         server.publish("a", &count.to_string(), "0");
-        assert!(matches!(reader.read(), Told::Publication { .. }), "{transport:?}");
+        // It was in time, or too old by then.
+        let told = reader.read();
+        assert!(matches!(told, Told::Publication { .. } | Told::Gap { .. }), "{transport:?} {told:?}");
+        drop(reader);
+        std::thread::sleep(millis(2)); // nobody is in there for a while
         count += 1;
     }
     assert!(count > 10, "{count}");

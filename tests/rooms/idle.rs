@@ -13,6 +13,8 @@ use crate::playing;
 
 const TEST: &str = "idle::ten_thousand_idle_subscribers_cost_little_and_all_are_told";
 const COUNT: usize = 10_000;
+/// Of those that say who they are: each of them is told of the others, again and again.
+const NAMED_COUNT: usize = 3000;
 /// The cost of one is the difference from here on.
 const FIRST_COUNT: usize = 1000;
 /// What a process has open besides.
@@ -30,8 +32,8 @@ fn ten_thousand_idle_subscribers_cost_little_and_all_are_told() {
             child::play(child::command(TEST, "strangers", Some(COUNT + SPARE)));
             child::play(child::command(TEST, "clients", Some(COUNT + SPARE)));
         }
-        "strangers" => be_subscribers(false, MAX_LEN),
-        "clients" => be_subscribers(true, MAX_NAMED_LEN),
+        "strangers" => be_subscribers(COUNT, false, MAX_LEN),
+        "clients" => be_subscribers(NAMED_COUNT, true, MAX_NAMED_LEN),
         _ => part::serve(Overflow::Drop, part::MAX_LEN),
     }
 }
@@ -54,11 +56,11 @@ fn open(address: &str, streams: &mut Vec<TcpStream>, count: usize, named: bool) 
     }
 }
 
-fn be_subscribers(named: bool, max_len: usize) {
+fn be_subscribers(wanted: usize, named: bool, max_len: usize) {
     watch();
     let (soft, hard) = child::descriptor_limits();
-    let count = COUNT.min(soft - SPARE);
-    assert!(count == COUNT || hard < COUNT + SPARE, "{soft} {hard}");
+    let count = wanted.min(soft - SPARE);
+    assert!(count == wanted || hard < wanted + SPARE, "{soft} {hard}");
     let (server, address) = playing::start(child::command(TEST, "server", None));
     let mut streams = Vec::new();
     open(&address, &mut streams, FIRST_COUNT.min(count / 10), named);
@@ -70,7 +72,7 @@ fn be_subscribers(named: bool, max_len: usize) {
     println!(
         "{count} subscribers, named: {named}, {len} bytes each: {before} with {few}, {after} with {all}"
     );
-    assert!(len < max_len || count < COUNT, "{len}");
+    assert!(len < max_len || count < wanted, "{len}");
 
     let mut asker = TcpStream::connect(&address).unwrap();
     patient(&asker);

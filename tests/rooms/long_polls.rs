@@ -66,7 +66,7 @@ fn one_that_there_is_something_for_does_not_wait() {
 fn one_that_nothing_comes_for_gets_an_empty_page_at_the_end_of_its_time() {
     let server = serve_config(RoomConfig::default().max_wait(millis(1500)));
     let mut stream = server.connect();
-    for (wait, least, most) in [(0, 0, 1000), (1, 1000, 1500), (50, 1500, 10_000), (u32::MAX, 1500, 10_000)] {
+    for (wait, least, most) in [(0, 0, 1000), (1, 1000, 1500), (u32::MAX, 1500, 10_000)] {
         let begun = Instant::now();
         let answer = ask(&mut stream, &get(&format!("/rooms/a/messages?wait={wait}&client=c")));
         let passed = begun.elapsed();

@@ -28,10 +28,15 @@ pub(crate) fn serve(overflow: Overflow, max_len: usize) {
     let handle = server.handle();
     let ended = handle.clone();
     let pages = Pages::new(move |request: &Request| {
-        if request.path() == "/drain" {
-            handle.drain(Duration::ZERO);
-        }
-        Response::new(Status::OK).body(handle.snapshot().sent_len.to_string())
+        let snapshot = handle.snapshot();
+        Response::new(Status::OK).body(match request.path() {
+            "/held" => snapshot.held_count.to_string(),
+            "/sent" => snapshot.sent_len.to_string(),
+            _ => {
+                handle.drain(Duration::ZERO);
+                String::new()
+            }
+        })
     });
     server.run(rooms.mount(pages)).unwrap();
     let snapshot = ended.snapshot();

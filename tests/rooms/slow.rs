@@ -96,6 +96,20 @@ impl Skimmer {
         Skimmed::Publication(cursor.split_once('-').unwrap().1.parse().unwrap())
     }
 
+    /// Reads all from the first publication, but for what gaps stand for; how many there were.
+    fn read_over_gaps(&mut self) -> usize {
+        let (mut before, mut gap_count) = (0, 0);
+        loop {
+            let (seq, end) = self.read_on(before, LAST);
+            if seq == LAST {
+                return gap_count;
+            }
+            let Skimmed::Gap { first, last } = end else { panic!("{end:?} behind {seq}") };
+            assert!(first > seq + 1 && last >= first && last <= LAST, "{seq} {first} {last}");
+            (before, gap_count) = (first - 1, gap_count + 1);
+        }
+    }
+
     /// Reads on behind a publication, to another; the last one before anything else, and that.
     fn read_on(&mut self, mut seq: u64, last: u64) -> (u64, Skimmed) {
         loop {
@@ -115,12 +129,12 @@ impl Skimmer {
 }
 
 /// Readers that read all the time; what each has got to.
-fn read_fast(address: &str) -> (Vec<Arc<AtomicU64>>, Vec<Task<()>>) {
+fn read_fast(address: &str, last: u64) -> (Vec<Arc<AtomicU64>>, Vec<Task<()>>) {
     let read = |is_socket: bool| {
         let (got_to, mut reader) = (Arc::new(AtomicU64::new(0)), Skimmer::open(address, is_socket, ""));
         let note = Arc::clone(&got_to);
         let task = start(move || {
-            for seq in 1..=LAST {
+            for seq in 1..=last {
                 assert_eq!(reader.read_on(seq - 1, seq), (seq, Skimmed::Other), "{is_socket}");
                 note.store(seq, Ordering::Release);
             }
@@ -153,9 +167,9 @@ impl Publisher {
 }
 
 /// Publishes all, no faster than fast readers read.
-fn publish_all(address: &str, fast: &[Arc<AtomicU64>]) {
+fn publish_all(address: &str, fast: &[Arc<AtomicU64>], last: u64) {
     let mut publisher = Publisher::new(address);
-    for seq in 1..=LAST {
+    for seq in 1..=last {
         publisher.publish_to(seq);
         let all_at = |at: u64| fast.iter().all(|got_to| got_to.load(Ordering::Acquire) >= at);
         wait_until(|| all_at(seq.saturating_sub(AHEAD)));
@@ -175,8 +189,9 @@ fn end(server: Playing, address: &str) {
 }
 
 #[test]
-fn hundreds_of_readers_that_do_not_read_cost_nothing_and_are_told_of_one_gap() {
-    const TEST: &str = "slow::hundreds_of_readers_that_do_not_read_cost_nothing_and_are_told_of_one_gap";
+fn hundreds_of_readers_that_do_not_read_cost_nothing_and_are_told_what_they_missed() {
+    const TEST: &str =
+        "slow::hundreds_of_readers_that_do_not_read_cost_nothing_and_are_told_what_they_missed";
     match &*child::part() {
         "" => return child::play(child::command(TEST, "clients", Some(COUNT + 100))),
         "server" => return part::serve(Overflow::Drop, MAX_LEN),
@@ -184,25 +199,19 @@ fn hundreds_of_readers_that_do_not_read_cost_nothing_and_are_told_of_one_gap() {
     }
     let (server, address) = start_server(TEST, "server");
     let mut slow: Vec<Skimmer> = (0..COUNT).map(|n| Skimmer::open(&address, n % 2 == 0, "")).collect();
-    let (fast, tasks) = read_fast(&address);
+    let (fast, tasks) = read_fast(&address, LAST);
     let before = resident_len_in(&server.told_by("status"));
-    publish_all(&address, &fast);
+    publish_all(&address, &fast, LAST);
     let after = resident_len_in(&server.told_by("status"));
     tasks.into_iter().for_each(Task::end);
     let cost = after.saturating_sub(before) / COUNT;
     println!("{COUNT} slow readers, {LAST} publications, {cost} bytes each: {before} before, {after} after");
     assert!(cost < MAX_COST, "{cost}");
-    let mut fell_out_at = Vec::new();
-    for reader in &mut slow {
-        let (seq, gap) = reader.read_on(0, LAST);
-        let Skimmed::Gap { first, last } = gap else { panic!("{gap:?} behind {seq}") };
-        assert!(first > seq + 1 && last == LAST, "{seq} {first} {last}");
-        // All that is left, and no other gap.
-        assert_eq!(reader.read_on(first - 1, LAST), (LAST, Skimmed::Other));
-        fell_out_at.push(seq);
-    }
-    fell_out_at.sort_unstable();
-    println!("they fell out behind {} to {}", fell_out_at[0], fell_out_at[COUNT - 1]);
+    let gap_counts: Vec<usize> = slow.iter_mut().map(Skimmer::read_over_gaps).collect();
+    let once_count = gap_counts.iter().filter(|count| **count == 1).count();
+    println!("{once_count} of them were told of one gap, {:?} is the most", gap_counts.iter().max());
+    // Now and then the system takes a little more in between, and so a gap.
+    assert!(gap_counts.iter().all(|count| (1..10).contains(count)), "{gap_counts:?}");
     drop(slow);
     end(server, &address);
 }
@@ -241,14 +250,15 @@ fn readers_of_a_long_history_that_do_not_read_it_cost_no_more_than_a_publication
 #[test]
 fn a_reader_that_is_too_slow_is_closed_where_that_is_wanted_and_comes_back() {
     const TEST: &str = "slow::a_reader_that_is_too_slow_is_closed_where_that_is_wanted_and_comes_back";
+    const LAST: u64 = 250; // more than all buffers of the system take
     match &*child::part() {
         "server" => return part::serve(Overflow::Close, MAX_LEN),
         _ => watch(),
     }
     let (server, address) = start_server(TEST, "server");
     let mut slow: Vec<Skimmer> = (0..20).map(|n| Skimmer::open(&address, n % 2 == 0, "")).collect();
-    let (fast, tasks) = read_fast(&address);
-    publish_all(&address, &fast);
+    let (fast, tasks) = read_fast(&address, LAST);
+    publish_all(&address, &fast, LAST);
     tasks.into_iter().for_each(Task::end);
     for reader in &mut slow {
         let (seq, end) = reader.read_on(0, LAST);

@@ -121,13 +121,21 @@ impl Admission {
 pub struct Refusal {
     pub(super) status: Status,
     pub(super) why: String,
+    retry_after: Option<u32>,
 }
 
 impl Refusal {
     /// With a status of 400 to 599, and a reason for people.
     #[must_use]
     pub fn new(status: Status, why: impl Into<String>) -> Self {
-        Self { status, why: why.into() }
+        Self { status, why: why.into(), retry_after: None }
+    }
+
+    /// Tells when it may be tried again, in seconds: with a 429 or a 503.
+    #[must_use]
+    pub const fn retry_after(mut self, seconds: u32) -> Self {
+        self.retry_after = Some(seconds);
+        self
     }
 
     pub(super) fn bad_request(error: &dyn fmt::Display) -> Self {
@@ -135,7 +143,11 @@ impl Refusal {
     }
 
     pub(super) fn response(&self) -> Response {
-        Response::refusal(self.status, &self.why)
+        let response = Response::refusal(self.status, &self.why);
+        match self.retry_after {
+            Some(seconds) => response.valid_header("Retry-After", &seconds.to_string()),
+            None => response,
+        }
     }
 }
 

@@ -14,7 +14,7 @@ use super::super::{
 use super::here::Here;
 use super::keeper::Keeper;
 use super::polls::{Poll, Polls};
-use super::responses::json_response;
+use super::responses::{json_response, with_all};
 use super::{Refusal, RoomConfig};
 use crate::http::{Response, Status};
 use crate::server::{Connection, Feed};
@@ -79,15 +79,18 @@ impl Served {
             // Another thread may have published since, and some wait for what comes behind that.
             polls.take_behind(self.log.with(|log| log.cursor()))
         };
-        let mut last: Option<(Cursor, Vec<u8>)> = None; // most ask for the same
-        for poll in polls {
-            let page = match last.take() {
-                Some((of, page)) if of == poll.after => page,
-                _ => self.page(poll.after.into(), limits).0,
+        let mut last = None;
+        for Poll { held, after, headers, .. } in polls {
+            // Most ask for the same.
+            let response = match last.take() {
+                Some((same, alike, response)) if same == after && alike == headers => response,
+                _ => {
+                    let page = self.page(after.into(), limits).0;
+                    Arc::new(with_all(json_response(page), &headers))
+                }
             };
-            let after = poll.after;
-            poll.respond(json_response(page.clone()));
-            last = Some((after, page));
+            held.respond_shared(Arc::clone(&response));
+            last = Some((after, headers, response));
         }
     }
 
