@@ -88,6 +88,7 @@ async function checkTroubles() {
 
   await check('a column that does not read for 5 s catches up, and nothing is missed or doubled', async () => {
     await page.locator('#rate label', { hasText: /^25$/ }).click();
+    await page.locator('#size label', { hasText: /^1 kB$/ }).click();
     for (const way of WAYS) await button(way, 'Stop reading').click();
     const published = () => figures().then((columns) => Math.max(...Object.values(columns).map(({ latest }) => latest)));
     const begin = await published();
@@ -142,6 +143,8 @@ async function checkLook() {
     await until('all measure', () => all(({ live, latest }) => live && latest > 15), RECONNECT);
     const lefts = await page.evaluate(() => [...document.querySelectorAll('article')].map((article) => article.getBoundingClientRect().left));
     assert.equal(new Set(lefts).size, 1);
+    const heights = await page.evaluate(() => [...document.querySelectorAll('dt, dd')].map((cell) => cell.getBoundingClientRect().height));
+    assert.ok(Math.max(...heights) < 30, 'each figure is in one line');
     for (const colorScheme of ['light', 'dark']) {
       await page.emulateMedia({ colorScheme });
       assert.deepEqual(await page.evaluate(spilling), []);
