@@ -49,6 +49,7 @@ find_python || packages+=(python3 python3-venv python3-lib2to3)
 find_chromium || packages+=(chromium)
 has node || packages+=(nodejs)
 has npm || packages+=(npm)
+has curl || packages+=(curl)
 has cc || packages+=(gcc libc6-dev)
 has c++ || packages+=(g++) # libFuzzer is C++
 has valgrind || packages+=(valgrind)

@@ -15,21 +15,27 @@ const running = new Set();
 process.on('exit', () => { for (const child of running) child.kill('SIGKILL'); });
 for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => process.exit(1));
 
-// A built server takes an address and prints `...: open URL`. Without one it is the model.
-export async function startServer(binary) {
-  if (!binary) return startModel({ columns: true });
-  const child = spawn(binary, ['127.0.0.1:0'], { stdio: ['ignore', 'pipe', 'inherit'] });
+export function run(binary, args, stdio) {
+  const child = spawn(binary, args, { stdio });
   running.add(child);
+  child.once('exit', () => running.delete(child));
+  return child;
+}
+
+// A built server takes an address and prints `...: open URL`. Without one it is the model.
+export async function startServer(binary, address = '127.0.0.1:0') {
+  if (!binary) return startModel({ columns: true });
+  const child = run(binary, [address], ['ignore', 'pipe', 'inherit']);
   const [line] = await within(once(createInterface(child.stdout), 'line'), PATIENCE, 'the address of the server');
   const url = /open (http:\/\/\S+\/)$/.exec(line)?.[1];
   assert.ok(url, `the server said: ${line}`);
   return {
     url,
+    address: new URL(url).host,
     async stop() {
       const gone = once(child, 'exit');
       child.kill('SIGKILL');
-      running.delete(child);
-      await gone;
+      await within(gone, PATIENCE, 'the end of the server');
     },
   };
 }
@@ -60,6 +66,7 @@ export async function until(what, holds, limit = PATIENCE) {
 }
 
 export const rest = (ms) => new Promise((done) => setTimeout(done, ms));
+
 // ---------------------------------------------------------------- checks
 
 let passed = 0;
@@ -86,7 +93,7 @@ export async function finish(all, limit, browser) {
     failed += 1;
     console.log(`FAILED  ${error.stack ?? error}`);
   });
-  await within(browser.close(), PATIENCE, 'the end of the browser').catch((error) => console.log(String(error)));
+  if (browser) await within(browser.close(), PATIENCE, 'the end of the browser').catch((error) => console.log(String(error)));
   console.log(`${passed} passed, ${failed} failed`);
   process.exit(failed ? 1 : 0);
 }
