@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import net from 'node:net';
 
 /**
- * Passes TCP on to `port`; each connection is cut behind as many bytes of the answer as `limits` says.
+ * Passes TCP on to `port`; each connection is cut behind as many bytes of the answer as `limits` says, which may change.
  * `run` gets the proxy's port, a function that tells how many connections there were, and one that cuts those there are.
  */
 export async function cutting(port, limits, run) {

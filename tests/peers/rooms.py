@@ -81,5 +81,6 @@ async def serving():
         async def unharmed():
             equal(process.returncode, None)
             process.kill()
+            await process.wait()
             equal((await process.stdout.read(), await process.stderr.read()), (b"", b""))
         await check("rooms: the server still ran, and printed nothing more", unharmed)

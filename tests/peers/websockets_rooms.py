@@ -14,7 +14,8 @@ from rooms import FOREIGN, equal_counted, serving
 
 def join(room, compression="deflate", **query):
     url = f"ws://127.0.0.1:{room.port}{room.target('socket', **query)}"
-    return connect(url, proxy=None, compression=compression)
+    # with a limit on what it queues it would stop reading, and miss the server's Close behind what is unread
+    return connect(url, proxy=None, compression=compression, max_queue=None)
 
 
 async def tell(socket, **fields):
