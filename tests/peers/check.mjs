@@ -38,9 +38,12 @@ export async function check(name, run) {
   }
 }
 
-/** An example as a child process; its output is gathered as it comes. */
-export function example(name, ...args) {
-  const child = spawn(path.join(process.env.EXAMPLES, name), args, { stdio: ['pipe', 'pipe', 'pipe'] });
+/** An example as a child process. */
+export const example = (name, ...args) => program(path.join(process.env.EXAMPLES, name), ...args);
+
+/** A child process; its output is gathered as it comes. */
+export function program(file, ...args) {
+  const child = spawn(file, args, { stdio: ['pipe', 'pipe', 'pipe'] });
   children.add(child);
   const it = { child, stdin: child.stdin, stdout: '', stderr: '' };
   child.stdin.on('error', () => {}); // it may end before it has read everything

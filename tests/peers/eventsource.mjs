@@ -1,9 +1,9 @@
 // npm `eventsource` reads the events of the example `feed`, over as many connections as it takes.
 // EXAMPLES: the folder of the built examples. PEERS: the folder whose node_modules has `eventsource`.
 import assert from 'node:assert/strict';
-import { once } from 'node:events';
-import net from 'node:net';
 import { check, end, EventSource, example, until } from './check.mjs';
+import { cutting } from './cutting.mjs';
+import { reading } from './reading.mjs';
 
 /** A feed that runs, with its port, and `say()` for its standard input. */
 async function feeding(run) {
@@ -24,57 +24,6 @@ async function feeding(run) {
     sources.forEach((source) => source.close());
     feed.child.kill('SIGKILL');
     await feed.ended;
-  }
-}
-
-/** An event source that keeps what it sees, what it asked with, and how it was answered. */
-function reading(port, { names = [], target = '/events' } = {}) {
-  const asked = [];
-  const answers = [];
-  const source = new EventSource(`http://127.0.0.1:${port}${target}`, {
-    fetch: async (url, init) => {
-      asked.push({ id: init.headers['Last-Event-ID'], at: performance.now() });
-      const answer = await fetch(url, init);
-      answers.push(answer);
-      return answer;
-    },
-  });
-  Object.assign(source, { seen: [], errors: [], asked, answers, openCount: 0 });
-  source.addEventListener('open', () => { source.openCount += 1; });
-  source.addEventListener('error', ({ code }) => source.errors.push({ code, at: performance.now() }));
-  for (const name of ['message', ...names]) {
-    source.addEventListener(name, ({ type, lastEventId, data }) => source.seen.push([type, lastEventId, data]));
-  }
-  source.until = (count) => until(() => source.seen.length >= count, () => `event ${count}, after ${source.seen.length}`);
-  source.opened = (count = 1) => until(() => source.openCount >= count, () => `open ${count}`);
-  return source;
-}
-
-/** Passes TCP on to `port`; each connection is cut behind as many bytes of the answer as `limits` says. */
-async function cutting(port, limits, run) {
-  const sockets = new Set();
-  let count = 0;
-  const server = net.createServer((down) => {
-    let left = limits[count] ?? Infinity;
-    count += 1;
-    const up = net.connect(port, '127.0.0.1');
-    for (const [socket, other] of [[down, up], [up, down]]) {
-      sockets.add(socket);
-      socket.on('error', () => {}).on('close', () => { other.destroy(); sockets.delete(socket); });
-    }
-    down.pipe(up);
-    up.on('data', (data) => {
-      const passed = data.subarray(0, left);
-      left -= passed.length;
-      down.write(passed, () => { if (left === 0) down.destroy(); });
-    });
-  }).listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  try {
-    await run(server.address().port, () => count);
-  } finally {
-    server.close();
-    sockets.forEach((socket) => socket.destroy());
   }
 }
 

@@ -2,6 +2,7 @@
 # Tries the examples with other people's programs. `echo` and `client` with npm `ws` and Python `websockets`, each
 # as the client of our server and as the server of our client, and what is compressed on the wire between them.
 # Server-sent events: `feed` is read by npm `eventsource` and Python `sseclient-py`, `events` reads a server of Node.
+# `rooms` is tried by all of these, by Node's `fetch` and Python's `http.client`, and by both languages at once.
 #
 #   run.sh            all, one line a check, then the count
 #   run.sh --setup    only fetches them (into the cache folder, pinned)
@@ -30,7 +31,7 @@ fi
 [ "${1:-}" != --setup ] || exit 0
 
 if [ -z "${EXAMPLES:-}" ]; then
-  cargo build --release --locked --manifest-path "$here/../../Cargo.toml" --example={echo,client,feed,events}
+  cargo build --release --locked --manifest-path "$here/../../Cargo.toml" --features rooms --example={echo,client,feed,events,rooms}
   EXAMPLES=$(cargo metadata --no-deps --locked --format-version 1 --manifest-path "$here/../../Cargo.toml" |
     "$python" -c 'import json, sys; print(json.load(sys.stdin)["target_directory"])')/release/examples
 fi
@@ -42,7 +43,9 @@ passed=0 failed=0
 venv=$cache/venv/bin/python
 for peer in "node $here/ws.mjs" "node $here/ws_deflate.mjs" \
   "$venv $here/websockets_peer.py" "$venv $here/websockets_deflate.py" \
-  "node $here/eventsource.mjs" "node $here/node_events.mjs" "$venv $here/sseclient_peer.py"; do
+  "node $here/eventsource.mjs" "node $here/node_events.mjs" "$venv $here/sseclient_peer.py" \
+  "node $here"/{eventsource,ws,fetch}_rooms.mjs "$venv $here"/{sseclient,websockets,httpclient}_rooms.py \
+  "node $here/mixed_rooms.mjs"; do
   status=0
   PEERS=$cache $peer </dev/null 2>&1 | tee "$output" || status=$?
   if [[ $(tail -n 1 "$output") =~ ^([0-9]+)\ passed,\ ([0-9]+)\ failed$ ]]; then
