@@ -77,6 +77,8 @@ pub use handler::{Answer, Closed, Handler};
 pub use held::{Held, Hold};
 #[cfg(feature = "server")]
 pub use pages::Pages;
+#[cfg(all(feature = "server", feature = "rooms"))]
+pub(crate) use peer::lock;
 #[cfg(feature = "server")]
 pub use peer::{Peer, PeerId};
 #[cfg(feature = "server")]

@@ -3,6 +3,7 @@
 use std::io::Write;
 
 use talkback::room::{Limits, PageLimits, PresenceLimits, RoomConfig};
+use talkback::server::Cors;
 
 use crate::clients::*;
 use crate::net::*;
@@ -226,12 +227,17 @@ fn one_client_too_many_is_refused_and_who_does_not_say_who_it_is_may_read() {
 }
 
 #[test]
-fn a_body_that_is_too_long_is_refused_before_it_is_read() {
-    let server = serve();
+fn a_body_that_is_too_long_is_refused_before_it_is_read_so_that_any_page_knows() {
+    let body = r#"{"client":"c","message":"m","data":0}"#;
+    let max_body_len = u64::try_from(body.len()).unwrap();
+    let server = serve_config(RoomConfig::default().max_body_len(max_body_len).cors(Cors::any()));
+    assert_eq!(ask_once(&server, &post("/rooms/a/messages", body)).status, 200);
     let mut stream = server.connect();
-    let head = "POST /rooms/a/messages HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1048577\r\n\r\n";
-    let answer = ask(&mut stream, head);
+    let len = body.len() + 1;
+    let head = format!("POST /rooms/a/messages HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len}\r\n\r\n");
+    let answer = ask(&mut stream, &head);
     assert_eq!((answer.status, answer.header("Connection")), (413, Some("close")), "{}", answer.head);
+    assert_eq!(answer.header("Access-Control-Allow-Origin"), Some("*"));
     drop(stream);
     server.end();
 }

@@ -147,6 +147,8 @@ fn an_event_stream_has_publications_without_a_name_and_all_else_with_one() {
     let place = format!("event: place\nid: {epoch}-1\ndata: {{\"id\":\"{epoch}-1\"}}\n\n");
     assert_eq!(read_chunk(&mut other), place);
     server.handle.drain(millis(0));
+    let retry = read_chunk(&mut stream);
+    assert!(retry.starts_with("retry: "), "{retry}");
     assert_eq!(read_to_end(&mut stream), b"0\r\n\r\n");
     drop((stream, other));
     server.ended();

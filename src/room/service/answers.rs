@@ -82,7 +82,7 @@ impl Shared {
             return Err(Refusal::new(Status::FORBIDDEN, "pages of this origin may not ask here"));
         }
         match endpoint {
-            Endpoint::Messages | Endpoint::Here if method == "POST" => Ok(Answer::Receive),
+            Endpoint::Messages | Endpoint::Here if method == "POST" => self.receive(request),
             Endpoint::Messages => self.poll(name, request, waiting),
             Endpoint::Here => {
                 self.access.admit(name, request)?;
@@ -101,6 +101,18 @@ impl Shared {
                 Ok(Answer::Stream(self.stream(name, request, StreamHead::events(), Form::Events)?))
             }
             Endpoint::Socket => Ok(Answer::Upgrade),
+        }
+    }
+
+    /// Reads a body, unless it says that it is too long: told here, a page of another origin can read it.
+    fn receive(&self, request: &Request) -> Result<Answer, Refusal> {
+        let max = self.config.max_body_len;
+        match request.content_length() {
+            Some(len) if len > max => {
+                let why = format!("a body of {len} bytes is over the limit of {max}");
+                Err(Refusal::new(Status::CONTENT_TOO_LARGE, why))
+            }
+            _ => Ok(Answer::Receive),
         }
     }
 

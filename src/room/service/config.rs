@@ -28,6 +28,10 @@ pub struct RoomConfig {
     pub limits: Limits,
     /// What a poll gets at most.
     pub page_limits: PageLimits,
+    /// Bytes of a body that is posted, by its Content-Length; more is refused with 413. Default 1 MiB. A body without
+    /// a length is bounded by [`Accept::max_body_len`](crate::Accept::max_body_len) alone, whose refusal pages of
+    /// other origins can't read.
+    pub max_body_len: u64,
     /// How long a long poll waits at most, whatever it asks for. Default 50 s: proxies cut after 60.
     pub max_wait: Duration,
     /// Who may be here, and say what of itself.
@@ -53,6 +57,7 @@ impl Default for RoomConfig {
             max_room_count: 10_000,
             limits: Limits::default(),
             page_limits: PageLimits::default(),
+            max_body_len: 1 << 20,
             max_wait: Duration::from_secs(50),
             presence_limits: PresenceLimits::default(),
             max_listed_count: 100,
@@ -88,6 +93,7 @@ impl RoomConfig {
         max_room_count: usize, "how many rooms there may be";
         limits: Limits, "what each room keeps";
         page_limits: PageLimits, "what a poll gets";
+        max_body_len: u64, "how long a body may be";
         max_wait: Duration, "how long a long poll waits";
         presence_limits: PresenceLimits, "who may be here";
         max_listed_count: usize, "how many are listed";

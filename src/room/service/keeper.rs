@@ -6,6 +6,7 @@ use std::{io, thread};
 
 use super::rooms::Shared;
 use super::served::Served;
+use crate::server::lock;
 
 /// How often it is told who is here at most.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -72,7 +73,7 @@ impl Keeper {
     }
 
     fn lock(&self) -> MutexGuard<'_, Notes> {
-        self.notes.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.notes)
     }
 }
 

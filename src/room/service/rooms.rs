@@ -1,7 +1,7 @@
 //! The rooms of a server.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Instant;
 use std::{fmt, io};
 
@@ -15,7 +15,7 @@ use super::served::Served;
 use super::{Access, Admission, Anybody, Mounted, Refusal, RoomConfig};
 use crate::entropy::Entropy;
 use crate::http::Status;
-use crate::server::{Connection, Handler};
+use crate::server::{Connection, Handler, lock};
 
 /// Rooms on a server: each a log, read by polling, long polling, a stream of lines, server-sent events and
 /// WebSocket, and published to by `POST` and WebSocket, all over one port.
@@ -208,7 +208,7 @@ impl Shared {
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<Box<str>, Arc<Served>>> {
-        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.table)
     }
 }
 

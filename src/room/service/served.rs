@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime};
 
 use serde_json::value::RawValue;
@@ -17,7 +17,7 @@ use super::polls::{Poll, Polls};
 use super::responses::{json_response, with_all};
 use super::{Refusal, RoomConfig};
 use crate::http::{Response, Status};
-use crate::server::{Connection, Feed};
+use crate::server::{Connection, Feed, lock};
 
 /// A room that is served. Its locks are taken in the order of the fields, and none while a later one is held; that
 /// of the keeper comes last.
@@ -206,9 +206,4 @@ impl From<PresenceError> for Refusal {
         };
         Self::new(status, error.to_string())
     }
-}
-
-/// A thread that panicked while it held the lock left nothing half done in there.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
