@@ -1,10 +1,17 @@
 //! Rooms and the clients of this crate.
 
+use std::collections::BTreeSet;
+
 use talkback::client::EventSource;
+use talkback::room::{ClientId, RoomClient, RoomEvent};
 use talkback::{Message, connect};
 
 use crate::net::*;
+use crate::proxy::Proxy;
 use crate::serving::*;
+
+/// How many messages each of two clients publishes.
+const COUNT: usize = 150;
 
 #[test]
 fn a_client_of_this_crate_talks_in_a_room() {
@@ -59,5 +66,49 @@ fn an_event_source_of_this_crate_resumes_by_itself() {
         }
     });
     assert!(next.end().ends_with(r#""message":"2","data":2}"#));
+    server.end();
+}
+
+/// Publishes and reads, over as many connections as it takes; what it read of all, in order, and how many
+/// connections it lost.
+fn talk(url: &str, name: &str) -> (Vec<String>, usize) {
+    let client = RoomClient::new(url, ClientId::new(name).unwrap());
+    let mut room = client.reconnection_time(millis(1)).max_reconnection_time(millis(20)).open().unwrap();
+    let mut unanswered: BTreeSet<_> = (0..COUNT)
+        .map(|number| {
+            let data = serde_json::value::to_raw_value(&format!("{name} {number}")).unwrap();
+            room.sender().publish(&data).unwrap()
+        })
+        .collect();
+    let (mut read, mut lost_count) = (Vec::new(), 0);
+    while read.len() < 2 * COUNT || !unanswered.is_empty() {
+        match room.recv().unwrap().unwrap() {
+            RoomEvent::Publication { data, .. } => read.push(data.get().to_owned()),
+            RoomEvent::Acknowledged { message, .. } => assert!(unanswered.remove(&message), "{message}"),
+            RoomEvent::Disconnected { .. } => lost_count += 1,
+            event @ (RoomEvent::Gap(_) | RoomEvent::Refused { .. }) => panic!("{event:?}"),
+            _ => {}
+        }
+    }
+    (read, lost_count)
+}
+
+#[test]
+fn room_clients_whose_connections_are_cut_publish_each_message_once_and_read_the_same() {
+    let server = serve();
+    let proxy = Proxy::start(&server.address);
+    let url = format!("ws://{}/rooms/a/socket", proxy.address);
+    let clients = ["ann", "bob"].map(|name| {
+        let url = url.clone();
+        start(move || talk(&url, name))
+    });
+    let [(one, one_lost), (other, other_lost)] = clients.map(|client| client.end());
+    assert_eq!(one, other);
+    for name in ["ann", "bob"] {
+        let published: Vec<_> = (0..COUNT).map(|number| format!("\"{name} {number}\"")).collect();
+        let of_one: Vec<_> = one.iter().filter(|data| data.contains(name)).cloned().collect();
+        assert_eq!(of_one, published);
+    }
+    assert!(one_lost > 0 && other_lost > 0 && proxy.cut_count() > 1, "{one_lost} {other_lost}");
     server.end();
 }
