@@ -58,8 +58,9 @@ async function checkColumns() {
   });
 
   await check('meters grow: polling asks again and again, streams and sockets do not', async () => {
+    await page.locator('#interval label', { hasText: '0.5 s' }).click();
     const before = await figures();
-    await rest(4500); // polling asks twice
+    await rest(3500); // one interval of before, and some of now
     const after = await figures();
     for (const way of WAYS) {
       const more = after[way].requests - before[way].requests;
@@ -122,7 +123,7 @@ async function checkTroubles() {
 
 async function checkLook() {
   await check('nothing overlaps, nothing is cut off, all has a name: on a desktop, light and dark', async () => {
-    await rest(3000); // for something to be drawn
+    await rest(1500); // for something to be drawn
     await page.evaluate(() => scrollTo(0, 0));
     for (const colorScheme of ['light', 'dark']) {
       await page.emulateMedia({ colorScheme });
