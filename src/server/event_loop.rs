@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll, Token};
 
+use super::accepting::Places;
 use super::connection::Hub;
 use super::entry::{Entry, Pool, Stage};
 use super::means::{Means, Timeouts};
@@ -15,7 +16,7 @@ use super::timers::{Clock, Tick, Wheel};
 use super::turn::as_u64;
 use super::{Accept, Handler, Overflow, Snapshot, trace};
 use crate::frame::{CloseCode, CloseFrame};
-use crate::http::{RequestDecoder, Response};
+use crate::http::Response;
 
 pub(super) const WAKER: Token = Token(usize::MAX);
 const LISTENER: Token = Token(usize::MAX - 1);
@@ -23,12 +24,8 @@ const LISTENER: Token = Token(usize::MAX - 1);
 const MAX_EVENT_COUNT: usize = 1024;
 /// What is read at a time, for all connections of a loop.
 const BUFFER_LEN: usize = 512 * 1024;
-/// How many sockets are accepted in one turn.
-const MAX_ACCEPT_COUNT: usize = 64;
 /// How old the numbers that are shown may get.
 const PUBLISH_INTERVAL: Duration = Duration::from_millis(50);
-/// How long to wait with the next socket when the system has run out of something.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// What a loop is made of.
 pub(super) struct Setup {
@@ -39,32 +36,34 @@ pub(super) struct Setup {
     pub(super) overflow: Overflow,
     /// All loops, for the one that accepts.
     pub(super) mailboxes: Vec<Arc<Mailbox>>,
+    pub(super) places: Arc<Places>,
 }
 
 pub(super) struct EventLoop<H: Handler> {
-    poll: Poll,
-    listener: Option<TcpListener>,
+    pub(super) poll: Poll,
+    pub(super) listener: Option<TcpListener>,
     /// Accepting pauses until then.
-    accept_again: Option<Instant>,
-    mailboxes: Vec<Arc<Mailbox>>,
-    next_mailbox: usize,
+    pub(super) accept_again: Option<Instant>,
+    pub(super) mailboxes: Vec<Arc<Mailbox>>,
+    pub(super) next_mailbox: usize,
+    pub(super) places: Arc<Places>,
     clock: Clock,
     wheel: Wheel,
     pub(super) entries: Vec<Option<Entry<H::State>>>,
     /// Places in `entries` that are free.
-    free: Vec<u32>,
-    next_generation: u32,
+    pub(super) free: Vec<u32>,
+    pub(super) next_generation: u32,
     pub(super) means: Means<H>,
     /// Those that have more to do in the next turn, without waiting for the system.
     again: Vec<u32>,
-    drain: Option<Drain>,
+    pub(super) drain: Option<Drain>,
     /// When the numbers were published last, and whether there are newer ones.
     published: Tick,
     unpublished: bool,
 }
 
 /// Closing all connections, one after the other.
-struct Drain {
+pub(super) struct Drain {
     begun: Instant,
     over: Duration,
     /// All places up to here were told.
@@ -75,7 +74,7 @@ struct Drain {
 
 impl<H: Handler> EventLoop<H> {
     pub(super) fn new(setup: Setup, handler: H, listener: Option<std::net::TcpListener>) -> io::Result<Self> {
-        let Setup { index, poll, mailbox, accept, overflow, mailboxes } = setup;
+        let Setup { index, poll, mailbox, accept, overflow, mailboxes, places } = setup;
         let listener = listener.map(|listener| {
             listener.set_nonblocking(true)?;
             let mut listener = TcpListener::from_std(listener);
@@ -109,6 +108,7 @@ impl<H: Handler> EventLoop<H> {
             accept_again: None,
             mailboxes,
             next_mailbox: 0,
+            places,
             clock,
             wheel: Wheel::new(now),
             entries: Vec::new(),
@@ -217,12 +217,13 @@ impl<H: Handler> EventLoop<H> {
     }
 
     /// After a turn: whether it is gone, goes on at once, or waits, and until when.
-    fn settle(&mut self, index: u32, goes_on: Option<bool>) {
+    pub(super) fn settle(&mut self, index: u32, goes_on: Option<bool>) {
         let Some(place) = self.entries.get_mut(as_usize(index)) else { return };
         let (Some(entry), Some(goes_on)) = (&mut *place, goes_on) else {
             if let Some(mut entry) = place.take() {
                 self.poll.registry().deregister(&mut entry.stream).unwrap_or_default();
                 self.free.push(index);
+                self.places.give_back();
             }
             return;
         };
@@ -310,61 +311,6 @@ impl<H: Handler> EventLoop<H> {
         // What these turns had queued is written in the next one.
         self.again.append(&mut self.means.unflushed);
         self.means.unflushed = unflushed;
-    }
-
-    fn accept(&mut self, now: Instant) {
-        for _ in 0..MAX_ACCEPT_COUNT {
-            let Some(listener) = &self.listener else { return };
-            match listener.accept() {
-                Ok((stream, _)) => self.hand_over(stream),
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return,
-                // It went away before it was taken.
-                Err(error)
-                    if matches!(error.kind(), ErrorKind::Interrupted | ErrorKind::ConnectionAborted) => {}
-                // Out of file descriptors, or of memory: some will end.
-                Err(error) => {
-                    trace::accept_paused(&error, ACCEPT_PAUSE);
-                    self.accept_again = Some(now + ACCEPT_PAUSE);
-                    return;
-                }
-            }
-        }
-        self.accept_again = Some(now); // there may be more: after the others had their turn
-    }
-
-    /// Gives a socket to the loop whose turn it is.
-    fn hand_over(&mut self, stream: TcpStream) {
-        let to = self.mailboxes.get(self.next_mailbox);
-        self.next_mailbox = (self.next_mailbox + 1) % self.mailboxes.len().max(1);
-        match to {
-            Some(mailbox) if !Arc::ptr_eq(mailbox, &self.means.hub.mailbox) => {
-                mailbox.post(Command::Serve(stream.into()));
-            }
-            _ => self.serve(stream),
-        }
-    }
-
-    fn serve(&mut self, mut stream: TcpStream) {
-        if self.drain.is_some() {
-            return; // it was on its way from the loop that accepts
-        }
-        // It fails on a socket that is gone already: that shows soon.
-        stream.set_nodelay(true).unwrap_or_default();
-        let index = self.free.pop().or_else(|| {
-            self.entries.push(None);
-            u32::try_from(self.entries.len() - 1).ok()
-        });
-        let Some(index) = index else { return };
-        let interest = Interest::READABLE | Interest::WRITABLE;
-        if self.poll.registry().register(&mut stream, Token(as_usize(index)), interest).is_err() {
-            return self.free.push(index);
-        }
-        self.next_generation = self.next_generation.wrapping_add(1);
-        let decoder = RequestDecoder::new(self.means.accept.head_limits);
-        if let Some(place) = self.entries.get_mut(as_usize(index)) {
-            *place = Some(Entry::new(stream, self.next_generation, decoder, self.means.now));
-        }
-        self.settle(index, Some(false));
     }
 
     /// Tells those whose time it is to go away.

@@ -6,6 +6,8 @@
 
 mod accept;
 #[cfg(feature = "server")]
+mod accepting;
+#[cfg(feature = "server")]
 mod bodies;
 #[cfg(feature = "server")]
 mod connection;

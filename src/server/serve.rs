@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
+use super::accepting::Places;
 use super::event_loop::{EventLoop, Setup, WAKER};
 use super::peer::{Command, Mailbox, lock};
 use super::{Accept, Handler, Snapshot};
@@ -62,6 +63,7 @@ pub struct Server {
     accept: Accept,
     overflow: Overflow,
     loop_count: usize,
+    max_socket_count: usize,
     control: Arc<Control>,
 }
 
@@ -95,6 +97,7 @@ impl Server {
             accept: Accept::default(),
             overflow: Overflow::default(),
             loop_count: thread::available_parallelism().map_or(1, usize::from),
+            max_socket_count: usize::MAX,
             control: Arc::default(),
         }
     }
@@ -110,6 +113,15 @@ impl Server {
     #[must_use]
     pub fn loop_count(mut self, count: usize) -> Self {
         self.loop_count = count.max(1);
+        self
+    }
+
+    /// Sets how many sockets may be open at once, in all loops together, whatever they are used for. Who comes
+    /// when there are as many waits, unaccepted, until one has gone; also where the process runs out of file
+    /// descriptors. Default: as many as come.
+    #[must_use]
+    pub const fn max_socket_count(mut self, count: usize) -> Self {
+        self.max_socket_count = count;
         self
     }
 
@@ -141,7 +153,8 @@ impl Server {
     /// # Errors
     /// Those of the system, that no connection is to blame for.
     pub fn run(self, handler: impl Handler) -> io::Result<()> {
-        let Self { listener, accept, overflow, loop_count, control } = self;
+        let Self { listener, accept, overflow, loop_count, max_socket_count, control } = self;
+        let places = Arc::new(Places::new(max_socket_count));
         let mut polls = Vec::new();
         let mut mailboxes = Vec::new();
         for _ in 0..loop_count {
@@ -159,6 +172,7 @@ impl Server {
                 accept: accept.clone(),
                 overflow,
                 mailboxes: mailboxes.clone(),
+                places: Arc::clone(&places),
             })
             .collect();
         let first = setups.remove(0);

@@ -1,4 +1,4 @@
-//! A server that has no descriptors left.
+//! A server that has no descriptors left, or no places.
 
 use std::io::Write;
 use std::net::TcpStream;
@@ -84,5 +84,23 @@ fn who_comes_when_there_are_none_left_waits_and_is_served_later() {
         stream.write_all(&close_frame(1001, "")).unwrap();
         assert_eq!(read_to_end(&mut stream), b"");
     }
+    server.end();
+}
+
+#[test]
+fn who_comes_when_as_many_are_here_as_may_be_waits_until_one_has_gone() {
+    const MAX_COUNT: usize = 3;
+    let server = serve_with(App::default(), |server| server.loop_count(2).max_socket_count(MAX_COUNT));
+    let mut streams: Vec<_> = (0..=MAX_COUNT).map(|_| connect(&server.address)).collect();
+    streams[..MAX_COUNT].iter_mut().for_each(assert_served);
+    assert!(is_silent(&mut streams[MAX_COUNT], millis(300)));
+    assert_eq!(server.handle.snapshot().socket_count, 3);
+    for _ in 0..2 {
+        drop(streams.remove(0));
+        assert_served(&mut streams[MAX_COUNT - 1]);
+        streams.push(connect(&server.address));
+        assert!(is_silent(&mut streams[MAX_COUNT], millis(300)));
+    }
+    drop(streams);
     server.end();
 }
