@@ -67,6 +67,8 @@
 //!   comes before.
 //! - [`sse`]: server-sent events, writing and reading. [`client::EventSource`] receives them, and
 //!   connects again where it left off.
+//! - `room::Rooms`: rooms that are read by every transport, over one port. Which one to take, and what each costs:
+//!   `manual::which_transport`.
 //!
 //! # Features
 //! - `deflate` (default): compresses messages by permessage-deflate, on the crate `zlib-rs`. See
@@ -94,6 +96,8 @@ pub mod entropy;
 pub mod frame;
 pub mod handshake;
 pub mod http;
+#[cfg(all(feature = "rooms", feature = "server"))]
+pub mod manual;
 pub mod protocol;
 #[cfg(feature = "rooms")]
 pub mod room;
