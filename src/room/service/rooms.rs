@@ -25,7 +25,7 @@ use crate::server::{Connection, Handler};
 ///
 /// | | |
 /// |---|---|
-/// | `GET R/messages?after=CURSOR` | a [`Page`](super::Page) as JSON; with `&wait=25` a long poll: it waits so many seconds for news |
+/// | `GET R/messages?after=CURSOR` | a [`Page`](super::super::Page) as JSON; with `&wait=25` a long poll: it waits so many seconds for news |
 /// | `GET R/stream?after=CURSOR` | a JSON object a line, without end |
 /// | `GET R/events?after=CURSOR` | server-sent events; `Last-Event-ID` wins over `after` |
 /// | `GET R/socket?after=CURSOR` | WebSocket, a JSON object a message, both ways |
@@ -34,7 +34,7 @@ use crate::server::{Connection, Handler};
 /// | `GET talkback.js` | the browser's client, which does all this |
 ///
 /// Without `after`, all that is kept is read; `after=end` reads what is new. What a reader has missed it is told
-/// by a [`Gap`](super::Gap), never by an error. With `&client=ID` (and `&state=JSON`) it counts as here.
+/// by a [`Gap`](super::super::Gap), never by an error. With `&client=ID` (and `&state=JSON`) it counts as here.
 ///
 /// ```no_run
 /// use talkback::http::{Response, Status};
