@@ -56,6 +56,22 @@
 //! # Ok(()) }
 //! ```
 //!
+//! Rooms, which are read by every transport over one port:
+//!
+//! ```no_run
+//! # fn main() -> std::io::Result<()> {
+//! # #[cfg(all(feature = "rooms", feature = "server"))] {
+//! use talkback::http::{Response, Status};
+//! use talkback::room::{RoomConfig, Rooms};
+//! use talkback::server::{Pages, Server};
+//!
+//! let rooms = Rooms::new(RoomConfig::default())?;
+//! let pages = Pages::new(|_| Response::refusal(Status::NOT_FOUND, "there is nothing here"));
+//! Server::bind("127.0.0.1:8080")?.run(rooms.mount(pages))?;
+//! # }
+//! # Ok(()) }
+//! ```
+//!
 //! # Where to look
 //! - `server::Server`: connections, pages, long polls and streams from event loops, one a core.
 //! - [`connect`] and [`client::Connect`], [`accept`] and [`server::Accept`]: from an address or
