@@ -54,8 +54,8 @@ def tables(found):
     ]
     if found["browser"]:
         parts += [
-            "What a real browser makes of it: Chromium with the page of the comparison, which says 5 messages a second "
-            "of 256 B, and has no cookie. Its client chose the WebSocket for *automatic*:",
+            "What a real browser makes of it: Chromium with the example's page `/compare`, which says 5 messages a second "
+            "of 256 B, and has no cookie. *Automatic* is the browser's client with all its choices:",
             table(
                 ["a message", "requests", "bytes up", "bytes down"],
                 [[name, *map(figure, (one["requests"], one["up"], one["down"]))] for name, one in found["browser"].items()],
