@@ -27,7 +27,10 @@ def table(head, rows):
 def tables(found):
     ways, size = found["ways"].items(), found["size"]
     day = datetime.date.fromisoformat(found["date"])
-    taken = f"{found['machine']}; {day.day} {day:%B %Y}; `{found['command']}`."
+    taken = (
+        f"{found['machine']}, which had a load of {found['load']:.1f} when it began; {day.day} {day:%B %Y}; "
+        f"`{found['command']}`."
+    )
     news = table(
         ["", "requests", "bytes up", "bytes down", f"bytes more than the {size}", "half within", "99 % within", "CPU time, µs"],
         [[name, *map(figure, (one["requests"], one["up"], one["down"], one["up"] + one["down"] - size)),

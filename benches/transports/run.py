@@ -13,6 +13,7 @@ It builds the example `chat`, and needs Linux, Rust and Python 3.10, nothing els
 import argparse
 import datetime
 import json
+import os
 import pathlib
 import random
 import shlex
@@ -180,6 +181,7 @@ def command(chosen):
 
 
 def measure(chosen):
+    load = os.getloadavg()[0]
     executable = build()
     rounds = {name: [] for name, *_ in WAYS}
     for turn in range(chosen.rounds):
@@ -190,7 +192,7 @@ def measure(chosen):
     idle = rest(executable, chosen)
     settings = {name: getattr(chosen, name) for name in ("subscribers", "rate", "size", "idle", "idle_seconds")}
     return {
-        "date": datetime.date.today().isoformat(), "machine": machine(), **settings,
+        "date": datetime.date.today().isoformat(), "machine": machine(), "load": load, **settings,
         "command": command(chosen),
         "ways": {name: {**median(rounds[name]), "idle": idle[name]} for name in rounds},
         "upward": say(executable, chosen), "browser": browser.look(executable, chosen.browser_seconds),
