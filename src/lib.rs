@@ -56,6 +56,22 @@
 //! # Ok(()) }
 //! ```
 //!
+//! Rooms, which are read by every transport over one port:
+//!
+//! ```no_run
+//! # fn main() -> std::io::Result<()> {
+//! # #[cfg(all(feature = "rooms", feature = "server"))] {
+//! use talkback::http::{Response, Status};
+//! use talkback::room::{RoomConfig, Rooms};
+//! use talkback::server::{Pages, Server};
+//!
+//! let rooms = Rooms::new(RoomConfig::default())?;
+//! let pages = Pages::new(|_| Response::refusal(Status::NOT_FOUND, "there is nothing here"));
+//! Server::bind("127.0.0.1:8080")?.run(rooms.mount(pages))?;
+//! # }
+//! # Ok(()) }
+//! ```
+//!
 //! # Where to look
 //! - `server::Server`: connections, pages, long polls and streams from event loops, one a core.
 //! - [`connect`] and [`client::Connect`], [`accept`] and [`server::Accept`]: from an address or
@@ -69,6 +85,8 @@
 //!   comes before.
 //! - [`sse`]: server-sent events, writing and reading. [`client::EventSource`] receives them, and
 //!   connects again where it left off.
+//! - `room::Rooms`: rooms that are read by every transport, over one port. Which one to take, and what each costs:
+//!   `manual::which_transport`.
 //!
 //! # Features
 //! - `deflate` (default): compresses messages by permessage-deflate, on the crate `zlib-rs`. See
@@ -97,6 +115,8 @@ pub mod entropy;
 pub mod frame;
 pub mod handshake;
 pub mod http;
+#[cfg(all(feature = "rooms", feature = "server"))]
+pub mod manual;
 pub mod protocol;
 #[cfg(feature = "rooms")]
 pub mod room;

@@ -9,6 +9,7 @@
 //! 2  handshake          the upgrade
 //! 1  frame  http  sse   bytes <-> values
 //! 0  entropy            randomness of the system
+//! 0  manual             prose: uses nothing
 //! ```
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
@@ -16,8 +17,9 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-const RANKS: [(&str, u8); 10] = [
+const RANKS: [(&str, u8); 11] = [
     ("entropy", 0),
+    ("manual", 0),
     ("frame", 1),
     ("http", 1),
     ("sse", 1),

@@ -24,6 +24,6 @@ fn the_examples_are_those_of_the_crate_documentation() {
     let docs: Vec<&str> = docs.iter().map(|line| line.strip_prefix(' ').unwrap_or(line)).collect();
     let (readme, docs) = (blocks(README, "```rust"), blocks(&docs.join("\n"), "```no_run"));
     assert_eq!(readme, docs);
-    let [client, server, _] = readme.as_slice() else { panic!("a client and two servers") };
-    assert!(client.lines().count() <= 6 && server.lines().count() <= 8);
+    let [client, server, _, rooms] = readme.as_slice() else { panic!("a client, two servers, and rooms") };
+    assert!(client.lines().count() <= 6 && server.lines().count() <= 8 && rooms.lines().count() <= 8);
 }

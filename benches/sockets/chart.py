@@ -105,4 +105,5 @@ def main():
             draw("memory", title, subtitle, row, ("raw",), True)
 
 
-main()
+if __name__ == "__main__":
+    main()
