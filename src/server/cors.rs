@@ -87,7 +87,7 @@ impl Cors {
     }
 
     /// The headers that let the page read the answer: for a stream, as
-    /// [`StreamHead::header`](super::StreamHead::header) takes them.
+    /// `StreamHead::header` takes them.
     #[must_use]
     pub fn headers(&self, request: &Request) -> Vec<(&'static str, String)> {
         const ORIGIN: &str = "Access-Control-Allow-Origin";
