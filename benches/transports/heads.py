@@ -31,10 +31,9 @@ def post(path, host, body):
     return lines(f"POST {path}", host, *fields, *site(host, f"Origin: http://{host}"), *LANGUAGES) + body
 
 
-def upgrade(path, host, is_compressed):
+def upgrade(path, host):
     fields = ["Connection: Upgrade", "Pragma: no-cache", "Cache-Control: no-cache", AGENT, "Upgrade: websocket"]
     fields += [f"Origin: http://{host}", "Sec-WebSocket-Version: 13", *LANGUAGES]
     fields += ["Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=="]
-    if is_compressed:
-        fields += ["Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits"]
+    fields += ["Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits"]
     return lines(f"GET {path}", host, *fields)

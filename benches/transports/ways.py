@@ -4,7 +4,6 @@ import json
 import os
 import random
 import re
-import zlib
 
 import heads
 from load import Link, Wrong, now
@@ -127,7 +126,7 @@ class Events(Chunked):
 
 
 def frame(opcode, payload):
-    """A client's, masked with a fresh key. `opcode` may have the bit of a compressed message."""
+    """A client's, masked with a fresh key."""
     key = os.urandom(4)
     mask = (key * (len(payload) // 4 + 1))[:len(payload)]
     masked = (int.from_bytes(payload, "big") ^ int.from_bytes(mask, "big")).to_bytes(len(payload), "big")
@@ -136,23 +135,18 @@ def frame(opcode, payload):
 
 
 class WebSocket(Subscriber):
-    is_compressed, is_answered = True, False
+    is_answered = False
 
     def ask(self):
-        self.write(heads.upgrade(self.path("socket"), self.host, self.is_compressed))
+        self.write(heads.upgrade(self.path("socket"), self.host))
 
     def objects(self):
         if not self.is_answered:
-            head = self.head(101)
-            if head and (b"permessage-deflate" in head) != self.is_compressed:
-                raise Wrong(f"{self}: {head.decode()}")
-            self.is_answered = head is not None
+            self.is_answered = self.head(101) is not None
         while self.is_answered and (found := self.next_frame()):
             first, payload = found
             if first == 0x89:
                 self.write(frame(0xA, payload))
-            elif first == 0xC1:
-                yield json.loads(zlib.decompressobj(-15).decompress(payload + b"\0\0\xff\xff"))
             elif first == 0x81:
                 yield json.loads(payload)
             else:
@@ -171,17 +165,12 @@ class WebSocket(Subscriber):
         return first, payload
 
 
-class PlainWebSocket(WebSocket):
-    is_compressed = False
-
-
 # Name, column of the server, how.
 WAYS = [
     ("polling, every 2 s", "polling", Polling),
     ("long polling", "long-polling", LongPolling),
     ("HTTP streaming", "streaming", Streaming),
     ("server-sent events", "events", Events),
-    ("WebSocket, plain", "automatic", PlainWebSocket),
     ("WebSocket", "websocket", WebSocket),
 ]
 
@@ -218,9 +207,7 @@ class Speaker(WebSocket):
 
     def publish(self, data):
         text = json.dumps({"message": str(data["n"]), "data": data}, separators=(",", ":")).encode()
-        packer = zlib.compressobj(wbits=-15)
-        packed = packer.compress(text) + packer.flush(zlib.Z_SYNC_FLUSH)
-        self.write(frame(0x41, packed[:-4]))
+        self.write(frame(0x1, text))
 
     def next_frame(self):
         before = len(self.buffer)
