@@ -209,7 +209,7 @@ def example_steps(quick):
     ]
     browser = [
         Step(f"browser: {name}", ["node", f"{name}.test.mjs"], last_line, ROOT / "tests" / "browser", environment)
-        for name in ("client", "chat", "links", "compare", "drops", "bytes", "curl")
+        for name in ("client", "chat", "links", "bytes", "curl", *(() if quick else ("compare", "drops")))
     ]
     return peers, browser
 

@@ -2,7 +2,8 @@
 # Sets up and runs every test there is, on a Debian machine that has Rust, node and Python.
 #
 #   bash tests/run.sh           everything
-#   bash tests/run.sh --quick   without Autobahn's large and compressed messages and the checks of other features, and 2 s of fuzzing a target
+#   bash tests/run.sh --quick   without Autobahn's large and compressed messages, the checks of other features, and the browser's
+#                               long ones (six columns, dropped connections); and 2 s of fuzzing a target
 #
 # The last line says "N passed, N failed"; the status is 0 only if none failed. What is missing is
 # installed with apt-get (as root, or through sudo). Everything that is fetched, and all logs, reports
