@@ -107,13 +107,19 @@ impl Decoder {
     /// Whether no message is under way or shown, nothing has ended it, and no compression state is held.
     pub(super) fn is_idle(&self) -> bool {
         let stateless = self.inflate.as_ref().is_none_or(Decompressor::is_stateless);
-        !self.is_under_way() && !self.closed && self.error.is_none() && stateless
+        self.is_between_messages() && stateless
     }
 
     /// Whether a message has begun, or what was gathered of one is still shown.
     #[inline]
     pub(super) const fn is_under_way(&self) -> bool {
         self.message.is_some() || self.gathering_shown
+    }
+
+    /// Whether what comes next begins a frame that may begin a message.
+    #[inline]
+    pub(super) const fn is_between_messages(&self) -> bool {
+        !self.is_under_way() && !self.closed && self.error.is_none()
     }
 
     pub(super) const fn is_closed(&self) -> bool {

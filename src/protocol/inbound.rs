@@ -143,6 +143,12 @@ impl Inbound {
         self.direct
     }
 
+    /// Whether a whole message may be next, in the window or behind it.
+    #[inline]
+    pub(super) const fn is_between_messages(&self) -> bool {
+        self.ready.is_none() && self.replay.is_none() && self.decoder.is_between_messages()
+    }
+
     /// Whether nothing has begun and nothing waits.
     pub(super) fn is_idle(&self) -> bool {
         self.ready.is_none() && self.replay.is_none() && self.window.is_empty() && self.decoder.is_idle()
@@ -219,7 +225,7 @@ impl Inbound {
     /// which is short.
     #[inline]
     pub(crate) fn whole_message(&mut self) -> Option<WholeMessage> {
-        if self.ready.is_some() || self.replay.is_some() {
+        if !self.is_between_messages() {
             return None;
         }
         let (input, at) = self.window.decode();

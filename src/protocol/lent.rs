@@ -37,6 +37,8 @@ pub struct Lent<'a> {
     at: usize,
     /// How many bytes before `at` were copied to the window, and not decoded there.
     copied: usize,
+    /// Whether a whole message may be next: known once, and not looked up for each.
+    between_messages: bool,
 }
 
 impl<'a> Lent<'a> {
@@ -45,7 +47,7 @@ impl<'a> Lent<'a> {
         outbound: &'a mut Outbound,
         input: &'a mut [u8],
     ) -> Self {
-        Self { inbound, outbound, input, at: 0, copied: 0 }
+        Self { inbound, outbound, input, at: 0, copied: 0, between_messages: false }
     }
 
     /// The next event, and the half to answer with; `None`: all that can be decoded is, or
@@ -65,11 +67,12 @@ impl<'a> Lent<'a> {
     /// inlined: what it finds is then passed on in registers.
     #[inline(always)]
     pub(crate) fn whole_message(&mut self) -> Option<WholeMessage> {
-        let Self { inbound, input, at, .. } = self;
-        if !inbound.window.is_empty() || inbound.ready.is_some() {
-            return None; // what was left over comes first
+        let Self { inbound, input, at, between_messages, .. } = self;
+        if !*between_messages {
+            // What was left over comes first.
+            *between_messages = inbound.window.is_empty() && inbound.is_between_messages();
         }
-        inbound.decoder.whole_message(input, at)
+        if *between_messages { inbound.decoder.whole_message(input, at) } else { None }
     }
 
     /// A whole message, its text checked. Nothing has to be answered.
@@ -81,6 +84,7 @@ impl<'a> Lent<'a> {
         match self.inbound.decoder.message(self.input, whole) {
             Ok(message) => Ok((message, self.outbound)),
             Err(error) => {
+                self.between_messages = false;
                 self.outbound.fail(&error);
                 Err(error)
             }
@@ -90,10 +94,11 @@ impl<'a> Lent<'a> {
     /// As [`next_event`](Self::next_event), where no [`whole_message`](Self::whole_message) is next.
     #[inline(never)]
     pub(crate) fn next_other_event(&mut self) -> Result<Option<(Event<'_>, &mut Outbound)>, ProtocolError> {
-        let Self { inbound, outbound, input, at, copied } = self;
-        if *at == input.len() && inbound.is_idle() {
+        let Self { inbound, outbound, input, at, copied, between_messages } = self;
+        if *between_messages && *at == input.len() {
             return Ok(None); // so most reads end
         }
+        *between_messages = false;
         match decode(inbound, input, at, copied) {
             Ok(Some(event)) => {
                 outbound.answer(&event);

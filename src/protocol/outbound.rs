@@ -17,6 +17,8 @@ use crate::handshake::DeflateParameters;
 
 /// Payloads from here on wait in a piece of their own instead of being copied.
 const MIN_PIECE_LEN: usize = 4 * 1024;
+/// Payloads up to here are copied without a call: it takes longer than they do.
+const MAX_SHORT_LEN: usize = 32;
 /// While this much output waits, a pong goes into a slot that a later one replaces.
 const PROMPT_PONG_LEN: usize = 4 * 1024;
 
@@ -316,6 +318,12 @@ impl Outbound {
         self.output.slices()
     }
 
+    /// What waits to be written, if it lies in one piece.
+    #[cfg(feature = "server")]
+    pub(crate) fn output_in_one(&self) -> Option<&[u8]> {
+        self.output.single()
+    }
+
     /// Says that the first `len` bytes of the output were written.
     #[inline]
     pub fn sent(&mut self, len: usize) {
@@ -407,6 +415,36 @@ impl Outbound {
     /// Queues a whole message, compressed if that is worth it.
     #[inline]
     pub(super) fn message(&mut self, kind: MessageKind, payload: &[u8]) {
+        let plain = self.entropy.is_none() && self.deflate.is_none();
+        if !(plain && self.queue_short(kind, payload)) {
+            self.any_message(kind, payload);
+        }
+    }
+
+    /// Queues a short message, neither masked nor compressed, where there is room for it already: the common case
+    /// of a server, without a call. `false`: nothing was queued.
+    #[inline]
+    fn queue_short(&mut self, kind: MessageKind, payload: &[u8]) -> bool {
+        if payload.len() > MAX_SHORT_LEN {
+            return false;
+        }
+        let (opcode, payload_len) = (kind.opcode(), as_u64(payload.len()));
+        let header = FrameHeader { fin: true, rsv1: false, opcode, mask: None, payload_len };
+        let HeaderBytes { bytes, end: header_len, .. } = header.to_bytes();
+        let Some(tail) = self.output.roomy_tail(HEADER_ROOM + MAX_SHORT_LEN) else { return false };
+        let room = tail.rest();
+        if let Some(start) = room.first_chunk_mut() {
+            *start = bytes;
+        }
+        if let Some(body) = room.get_mut(header_len..header_len + payload.len()) {
+            copy_short(body, payload);
+        }
+        tail.fill(header_len + payload.len());
+        true
+    }
+
+    #[inline(never)]
+    fn any_message(&mut self, kind: MessageKind, payload: &[u8]) {
         let done = self.compresses(payload.len()) && self.compressed_frame(kind.opcode(), true, payload);
         if !done {
             self.frame(kind.opcode(), true, payload);
@@ -492,4 +530,29 @@ fn copy(out: &mut [u8], payload: &[u8], mask: Option<MaskKey>) {
         Some(key) => copy_masked(out, payload, key),
         None => out.copy_from_slice(payload),
     }
+}
+
+/// Copies a short payload, in two steps that may overlap.
+#[inline]
+fn copy_short(out: &mut [u8], payload: &[u8]) {
+    let _copied = copied_by::<16>(out, payload)
+        || copied_by::<8>(out, payload)
+        || copied_by::<4>(out, payload)
+        || copied_by::<2>(out, payload)
+        || copied_by::<1>(out, payload);
+}
+
+/// Copies `N` to `2 * N` bytes; `false`: they are fewer.
+#[inline]
+fn copied_by<const N: usize>(out: &mut [u8], payload: &[u8]) -> bool {
+    let (Some(first), Some(last)) = (payload.first_chunk::<N>(), payload.last_chunk::<N>()) else {
+        return false;
+    };
+    if let Some(out) = out.first_chunk_mut() {
+        *out = *first;
+    }
+    if let Some(out) = out.last_chunk_mut() {
+        *out = *last;
+    }
+    true
 }

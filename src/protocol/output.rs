@@ -62,6 +62,13 @@ impl Output {
         &mut self.tail
     }
 
+    /// The tail, if it has room for `len` bytes already.
+    #[inline]
+    pub(super) fn roomy_tail(&mut self, len: usize) -> Option<&mut Buffer> {
+        let fits = self.tail.filled_len() + len <= MAX_TAIL_LEN && self.tail.rest().len() >= len;
+        fits.then_some(&mut self.tail)
+    }
+
     /// Appends `piece` without a copy.
     pub(super) fn push(&mut self, piece: Bytes) {
         self.cut_tail();
@@ -110,6 +117,7 @@ impl Output {
     }
 
     /// What of `len` is left for the tail.
+    #[inline(never)]
     fn pieces_sent(&mut self, mut len: usize) -> usize {
         while let Some(piece) = self.pieces.front_mut() {
             let taken = len.min(piece.len());

@@ -15,12 +15,10 @@ pub(crate) struct WholeMessage {
 impl Decoder {
     /// A message that is not compressed, in one frame, all of which lies at `at`, its mask taken
     /// off. `None`: anything else, also what is wrong, and nothing
-    /// has happened; [`advance`](Self::advance) sees to it.
+    /// has happened; [`advance`](Self::advance) sees to it. To be called
+    /// [between messages](Self::is_between_messages) only.
     #[inline(always)]
     pub(super) fn whole_message(&mut self, input: &mut [u8], at: &mut usize) -> Option<WholeMessage> {
-        if self.is_under_way() || self.closed || self.error.is_some() {
-            return None;
-        }
         let rest = input.get_mut(*at..)?;
         let (header, header_len) = FrameHeader::decode_message(rest)?;
         let kind = MessageKind::of(header.opcode)?;

@@ -21,7 +21,7 @@ use super::timers::Tick;
 use super::turn::as_u64;
 use crate::handshake::DeflateParameters;
 use crate::http::RequestDecoder;
-use crate::protocol::{Protocol, Role};
+use crate::protocol::{Outbound, Protocol, Role};
 
 /// How many pieces are given to one write at most.
 const MAX_SLICE_COUNT: usize = 64;
@@ -121,7 +121,7 @@ impl Unsent {
         let mut written = 0;
         while !self.is_empty() && ready.write {
             let rest = self.bytes.get(self.sent..).unwrap_or_default();
-            let len = write(stream, ready, &[IoSlice::new(rest)])?;
+            let len = write(stream, ready, rest)?;
             self.sent += len;
             written += len;
         }
@@ -233,12 +233,16 @@ impl Pool {
     }
 
     pub(super) fn take(&mut self, agreed: Option<&DeflateParameters>) -> Box<Protocol> {
-        let free = self.free.pop();
-        let mut protocol = free.unwrap_or_else(|| Box::new(Protocol::new(Role::Server, self.config.clone())));
+        let mut protocol = self.free.pop().unwrap_or_else(|| self.another());
         if let (Some(agreed), Some(options)) = (agreed, &self.config.deflate) {
             protocol.set_deflate(Some(agreed), options);
         }
         protocol
+    }
+
+    #[cold]
+    fn another(&self) -> Box<Protocol> {
+        Box::new(Protocol::new(Role::Server, self.config.clone()))
     }
 
     fn give(&mut self, mut protocol: Box<Protocol>) {
@@ -276,13 +280,13 @@ pub(super) fn read(
 }
 
 /// Writes once; 0: it takes nothing now.
-pub(super) fn write(mut stream: &TcpStream, ready: &mut Ready, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+pub(super) fn write(mut stream: &TcpStream, ready: &mut Ready, bytes: &[u8]) -> io::Result<usize> {
+    write_by(ready, || stream.write(bytes)) // a shorter way into the system than that of several pieces
+}
+
+fn write_by(ready: &mut Ready, mut write: impl FnMut() -> io::Result<usize>) -> io::Result<usize> {
     loop {
-        let written = match slices {
-            [one] => stream.write(one), // a shorter way into the system
-            _ => stream.write_vectored(slices),
-        };
-        match written {
+        match write() {
             Ok(0) => return Err(ErrorKind::WriteZero.into()),
             Ok(len) => return Ok(len),
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
@@ -297,20 +301,29 @@ pub(super) fn write(mut stream: &TcpStream, ready: &mut Ready, slices: &[IoSlice
 
 /// Writes pieces, as many as one call takes; 0: it takes nothing now.
 pub(super) fn write_pieces<'p>(
-    stream: &TcpStream,
+    mut stream: &TcpStream,
     ready: &mut Ready,
     pieces: impl Iterator<Item = &'p [u8]>,
 ) -> io::Result<usize> {
-    let mut pieces = pieces.map(IoSlice::new);
-    let (Some(first), second) = (pieces.next(), pieces.next()) else { return Ok(0) };
-    let Some(second) = second else { return write(stream, ready, &[first]) };
     let mut slices = [IoSlice::new(&[]); MAX_SLICE_COUNT];
     let mut count = 0;
-    for (slice, piece) in slices.iter_mut().zip([first, second].into_iter().chain(pieces)) {
-        *slice = piece;
+    for (slice, piece) in slices.iter_mut().zip(pieces) {
+        *slice = IoSlice::new(piece);
         count += 1;
     }
-    write(stream, ready, slices.get(..count).unwrap_or_default())
+    match slices.get(..count).unwrap_or_default() {
+        [] => Ok(0),
+        [one] => write(stream, ready, one),
+        slices => write_by(ready, || stream.write_vectored(slices)),
+    }
+}
+
+/// Writes what waits, once; 0: it takes nothing now.
+pub(super) fn write_output(stream: &TcpStream, ready: &mut Ready, outbound: &Outbound) -> io::Result<usize> {
+    match outbound.output_in_one() {
+        Some(bytes) => write(stream, ready, bytes),
+        None => write_pieces(stream, ready, outbound.output()),
+    }
 }
 
 #[cfg(test)]

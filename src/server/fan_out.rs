@@ -1,6 +1,6 @@
 //! The publications of rooms on their way to the members.
 
-use std::io::{self, IoSlice};
+use std::io;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -136,16 +136,29 @@ impl<S: 'static> Entry<S> {
 
     /// Goes on with the publications of rooms that it couldn't take before. Whether it is behind still, and if
     /// so, whether it goes on at once.
+    #[inline(always)]
     pub(super) fn catch_up<H: Handler<State = S>>(
         &mut self,
         means: &mut Means<H>,
         slot: Slot,
     ) -> Result<Option<bool>, Closed> {
+        match self.link() {
+            Some(Link { behind: true, rooms, .. }) => {
+                let rooms = rooms.clone();
+                self.catch_up_in(rooms, means, slot)
+            }
+            _ => Ok(None),
+        }
+    }
+
+    #[inline(never)]
+    fn catch_up_in<H: Handler<State = S>>(
+        &mut self,
+        rooms: Vec<u64>,
+        means: &mut Means<H>,
+        slot: Slot,
+    ) -> Result<Option<bool>, Closed> {
         let Some(form) = self.form() else { return Ok(None) };
-        let rooms = match self.link() {
-            Some(link) if link.behind => link.rooms.clone(),
-            _ => return Ok(None),
-        };
         if self.waiting_len() > 0 {
             return Ok(Some(true)); // it was told that there is room again, and has answered
         }
@@ -241,7 +254,7 @@ impl<S: 'static> Entry<S> {
         while let Some(rest @ [_, ..]) = batch.bytes.get(at..)
             && self.ready.write
         {
-            at += write(&self.stream, &mut self.ready, &[IoSlice::new(rest)])?;
+            at += write(&self.stream, &mut self.ready, rest)?;
         }
         let (reached, end) = batch.reached(at);
         if at < end {

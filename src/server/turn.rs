@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 use mio::net::TcpStream;
 
 use super::connection::{Connection, Hub};
-use super::entry::{Entry, Link, Open, Ready, Stage, Unsent, read, write_pieces};
+use super::entry::{Entry, Link, Open, Ready, Stage, Unsent, read, write_output};
 use super::head::Awaits;
 use super::means::{Means, Timeouts};
 use super::peer::Slot;
@@ -112,7 +112,8 @@ impl<S: 'static> Entry<S> {
     /// Writes what waits, reads once, handles what came, writes the answers. Whether there is more to do at once;
     /// an error if the connection is over.
     fn work<H: Handler<State = S>>(&mut self, means: &mut Means<H>, slot: Slot) -> Result<bool, Closed> {
-        if self.flush(means, slot)? > 0 {
+        let Self { stage: Stage::Open(open), .. } = self else { return Ok(false) };
+        if (open.protocol.is_some() || open.link.was_full) && self.flush(means, slot)? > 0 {
             return Ok(false); // who doesn't read his answers isn't read either
         }
         if let Some(goes_on) = self.catch_up(means, slot)? {
@@ -146,7 +147,7 @@ impl<S: 'static> Entry<S> {
         }
         let Some(protocol) = &mut open.protocol else { return Ok(0) };
         while ready.write && protocol.output_len() > 0 {
-            let len = write_pieces(stream, ready, protocol.output()).map_err(|error| lost(&error))?;
+            let len = write_output(stream, ready, protocol.outbound()).map_err(|error| lost(&error))?;
             protocol.sent(len);
             means.hub.snapshot.sent_len += as_u64(len);
             if len > 0 {
