@@ -20,6 +20,8 @@ const USAGE: &str =
 
 /// What isn't begun by then isn't measured: with what is under way all ends within 15 minutes.
 const DEADLINE: Duration = Duration::from_secs(14 * 60);
+/// How often each server has its turn in a round.
+const SLICES: usize = 5;
 /// Of any answer of a child.
 const ANSWER_LIMIT: Duration = Duration::from_secs(30);
 /// Connections that are open before memory is looked at for the first time, so that what a server
@@ -59,6 +61,7 @@ pub struct Options {
     json: Option<String>,
     rounds: usize,
     pub idle: usize,
+    /// Milliseconds.
     warm: u64,
     window: u64,
 }
@@ -66,7 +69,7 @@ pub struct Options {
 impl Options {
     fn parse(arguments: &[String]) -> Option<Self> {
         let quick = arguments.iter().any(|argument| argument == "--quick");
-        let (rounds, idle, warm, window) = if quick { (1, 2000, 100, 300) } else { (3, 10_000, 200, 1000) };
+        let (rounds, idle, warm, window) = if quick { (1, 2000, 50, 100) } else { (3, 10_000, 50, 200) };
         let mut options = Self { only: Vec::new(), rows: Vec::new(), json: None, rounds, idle, warm, window };
         let mut arguments = arguments.iter();
         while let Some(argument) = arguments.next() {
@@ -207,7 +210,17 @@ impl Book {
         self.0.entry((table, row.label.clone(), measure, server.name)).or_default().push(value);
     }
 
-    /// The median of the rounds.
+    fn values(
+        &self,
+        table: &'static str,
+        row: &str,
+        measure: &'static str,
+        server: &'static str,
+    ) -> Option<&[f64]> {
+        self.0.get(&(table, row.to_owned(), measure, server)).map(Vec::as_slice)
+    }
+
+    /// The median of all slices.
     pub fn get(
         &self,
         table: &'static str,
@@ -215,14 +228,20 @@ impl Book {
         measure: &'static str,
         server: &'static str,
     ) -> Option<f64> {
-        let mut values = self.0.get(&(table, row.to_owned(), measure, server))?.clone();
-        values.sort_by(f64::total_cmp);
-        let middle = values.len() / 2;
-        Some(if values.len() % 2 == 1 {
-            values[middle]
-        } else {
-            f64::midpoint(values[middle - 1], values[middle])
-        })
+        Some(median(self.values(table, row, measure, server)?.to_vec()))
+    }
+
+    /// The median of the ratios of one server to another in the same slices: what the machine does
+    /// meanwhile happens to both.
+    pub fn ratio(
+        &self,
+        table: &'static str,
+        row: &str,
+        measure: &'static str,
+        [server, other]: [&'static str; 2],
+    ) -> Option<f64> {
+        let get = |server| self.values(table, row, measure, server);
+        Some(median(get(server)?.iter().zip(get(other)?).map(|(value, other)| value / other).collect()))
     }
 
     fn note_window(&mut self, table: &'static str, row: &Row, server: &Server, window: Window) {
@@ -237,6 +256,12 @@ impl Book {
     }
 }
 
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    let middle = values.len() / 2;
+    if values.len() % 2 == 1 { values[middle] } else { f64::midpoint(values[middle - 1], values[middle]) }
+}
+
 struct Lab {
     options: Options,
     book: Book,
@@ -244,20 +269,32 @@ struct Lab {
 }
 
 impl Lab {
-    fn echo(&mut self, server: &Server, row: &Row) -> io::Result<()> {
-        let mut pair = Pair::start(server, row, false)?;
-        pair.connect(row.connections)?;
-        let window = pair.run(self.options.warm, self.options.window)?;
-        self.book.note_window("echo", row, server, window);
-        Ok(())
-    }
-
-    fn fan_out(&mut self, server: &Server, row: &Row) -> io::Result<()> {
-        let mut pair = Pair::start(server, row, true)?;
-        pair.connect(row.connections)?;
-        let window = pair.run(self.options.warm, self.options.window)?;
-        self.book.note_window("fan-out", row, server, window);
-        Ok(())
+    /// All servers are started, and measured a slice at a time, in turns.
+    fn slices(
+        &mut self,
+        table: &'static str,
+        row: &Row,
+        servers: &[&'static Server],
+        round: usize,
+        broadcast: bool,
+    ) {
+        let mut pairs: Vec<Option<Pair>> = servers.iter().map(|_| None).collect();
+        self.turns(table, row, servers, round, |_, place| {
+            let mut pair = Pair::start(servers[place], row, broadcast)?;
+            pair.connect(row.connections)?;
+            pairs[place] = Some(pair);
+            Ok(())
+        });
+        for slice in 0..SLICES {
+            self.turns(table, row, servers, round + slice, |lab, place| {
+                // What fails isn't measured any more.
+                let Some(mut pair) = pairs[place].take() else { return Ok(()) };
+                let window = pair.run(lab.options.warm, lab.options.window)?;
+                lab.book.note_window(table, row, servers[place], window);
+                pairs[place] = Some(pair);
+                Ok(())
+            });
+        }
     }
 
     /// Memory before and after the connections are opened, and after all of them were in use.
@@ -271,7 +308,7 @@ impl Lab {
         let handshakes = pair.connect(row.connections)?;
         settle();
         let opened = pair.memory()?;
-        let window = pair.run(self.options.warm.max(300), self.options.window)?;
+        let window = pair.run(300, self.options.window * 5)?;
         settle();
         let used = pair.memory()?;
         self.book.note_window("echo", row, server, window);
@@ -324,16 +361,17 @@ impl Lab {
         row: &Row,
         servers: &[&'static Server],
         round: usize,
-        measure: fn(&mut Self, &Server, &Row) -> io::Result<()>,
+        mut measure: impl FnMut(&mut Self, usize) -> io::Result<()>,
     ) {
         for turn in 0..servers.len() {
-            let server = servers[(turn + round) % servers.len()];
+            let place = (turn + round) % servers.len();
             if Instant::now() > self.deadline {
                 return;
             }
-            eprint!("\r\x1b[Kround {}: {what}: {}: {}", round + 1, row.label, server.name);
-            if let Err(error) = measure(self, server, row) {
-                eprintln!("\r\x1b[K{what}: {}: {}: {error}", row.label, server.name);
+            let server = servers[place].name;
+            eprint!("\r\x1b[Kround {}: {what}: {}: {server}", round + 1, row.label);
+            if let Err(error) = measure(self, place) {
+                eprintln!("\r\x1b[K{what}: {}: {server}: {error}", row.label);
             }
         }
     }
@@ -347,6 +385,8 @@ fn echo_rows() -> Vec<Row> {
         Row::echo(1000, 16, 1, false),
         Row::echo(1000, 16, 16, false),
         Row::echo(64, 1024, 1, false),
+        Row::echo(64, 1024, 16, false),
+        Row::echo(1000, 1024, 1, false),
         Row::echo(1000, 1024, 16, true),
         Row::echo(64, 64 << 10, 4, true),
         Row::echo(1, 1 << 20, 1, true),
@@ -375,16 +415,16 @@ pub fn main(arguments: &[String]) -> io::Result<()> {
     let mut lab = Lab { options, book: Book::default(), deadline: Instant::now() + DEADLINE };
     for round in 0..rounds {
         for row in &echo {
-            lab.turns("echo", row, &servers, round, Lab::echo);
+            lab.slices("echo", row, &servers, round, false);
             if row.counted && round == 0 && strace.is_ok() {
-                lab.turns("system calls", row, &servers, round, Lab::count_calls);
+                lab.turns("calls", row, &servers, round, |lab, place| lab.count_calls(servers[place], row));
             }
         }
         for row in &idle {
-            lab.turns("idle", row, &servers, round, Lab::idle);
+            lab.turns("idle", row, &servers, round, |lab, place| lab.idle(servers[place], row));
         }
         for row in &fan_out {
-            lab.turns("fan-out", row, &broadcasters, round, Lab::fan_out);
+            lab.slices("fan-out", row, &broadcasters, round, true);
         }
     }
     eprint!("\r\x1b[K");

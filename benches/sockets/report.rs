@@ -1,5 +1,6 @@
 //! Tables in Markdown, and the same figures in JSON.
 
+use std::cmp::Ordering;
 use std::fmt::Write;
 
 use crate::lab::{Book, Row};
@@ -21,17 +22,6 @@ fn figure(value: Option<f64>) -> String {
         Some(value) if value >= 0.0995 || value <= 0.0 => format!("{value:.2}"),
         Some(value) => format!("{value:.3}"),
     }
-}
-
-fn ratio(value: Option<f64>, to: Option<f64>) -> String {
-    match (value, to) {
-        (Some(value), Some(to)) if to > 0.0 => format!("{:.2}", value / to),
-        _ => "-".to_owned(),
-    }
-}
-
-fn smallest(values: impl Iterator<Item = f64>) -> Option<f64> {
-    values.min_by(f64::total_cmp)
 }
 
 impl Report<'_> {
@@ -56,11 +46,15 @@ impl Report<'_> {
 
     /// The two columns at the right: the first of ours to the floor, and to the best rival.
     fn ratios(&self, table: &'static str, row: &str, measure: &'static str) -> String {
-        let get = |server| self.get(table, row, measure, server);
-        let ours = self.ours().and_then(get);
-        let floor = self.of_kind(Kind::Floor).next().and_then(get);
-        let best = smallest(self.of_kind(Kind::Rival).filter_map(get));
-        format!("{} | {}", ratio(ours, floor), ratio(ours, best))
+        let get = |server: &&Server| self.get(table, row, measure, server);
+        let rivals = self.of_kind(Kind::Rival).filter(|rival| get(rival).is_some());
+        let best = rivals.min_by(|a, b| get(a).partial_cmp(&get(b)).unwrap_or(Ordering::Equal));
+        let ratio = |other: Option<&Server>| {
+            let names = [self.ours()?.name, other?.name];
+            Some(format!("{:.2}", self.book.ratio(table, row, measure, names)?))
+        };
+        let column = |other| ratio(other).unwrap_or_else(|| "-".to_owned());
+        format!("{} | {}", column(self.of_kind(Kind::Floor).next()), column(best))
     }
 
     fn line(
