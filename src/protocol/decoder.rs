@@ -446,6 +446,12 @@ impl Decoder {
         self.gathering.get_or_insert_default().take(kind)
     }
 
+    /// Whether more memory than `len` is kept for a message.
+    #[cfg(feature = "server")]
+    pub(super) fn has_room_for(&self, len: usize) -> bool {
+        self.gathering.as_ref().is_some_and(|gathering| gathering.capacity() > len)
+    }
+
     /// Gives back the memory of a large message, unless it is the last that came.
     pub(super) fn trim(&mut self) {
         let frame_len = self.frame_len;

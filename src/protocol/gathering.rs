@@ -100,9 +100,13 @@ impl Gathering {
         self.filled = 0;
     }
 
+    pub(super) const fn capacity(&self) -> usize {
+        self.text.capacity() + self.bytes.capacity()
+    }
+
     /// Whether it has more memory than is kept for messages of this length.
     pub(super) fn is_too_large_for(&self, len: usize) -> bool {
-        self.text.capacity() + self.bytes.capacity() > len.saturating_mul(4).max(KEPT_LEN)
+        self.capacity() > len.saturating_mul(4).max(KEPT_LEN)
     }
 }
 

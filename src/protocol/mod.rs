@@ -140,6 +140,12 @@ impl Protocol {
         self.inbound.trim();
     }
 
+    /// Whether more memory than `len` is kept for a message.
+    #[cfg(feature = "server")]
+    pub(crate) fn has_room_for(&self, len: usize) -> bool {
+        self.inbound.decoder.has_room_for(len)
+    }
+
     /// The receiving half.
     #[cfg(feature = "server")]
     pub(crate) const fn inbound(&mut self) -> &mut Inbound {

@@ -220,6 +220,7 @@ impl<S> Open<S> {
 #[derive(Debug)]
 pub(super) struct Pool {
     config: crate::protocol::Config,
+    /// The last one may still have the buffer of a large message, for the next; the others have none.
     #[expect(clippy::vec_box, reason = "they come and go as boxes: a pointer is moved")]
     free: Vec<Box<Protocol>>,
 }
@@ -245,9 +246,14 @@ impl Pool {
         Box::new(Protocol::new(Role::Server, self.config.clone()))
     }
 
+    /// Whether the next one has more memory for a message than `len`.
+    pub(super) fn has_room_for(&self, len: usize) -> bool {
+        self.free.last().is_some_and(|protocol| protocol.has_room_for(len))
+    }
+
     fn give(&mut self, mut protocol: Box<Protocol>) {
         if self.free.len() < Self::MAX_COUNT {
-            protocol.trim();
+            self.free.last_mut().into_iter().for_each(|other| other.trim());
             if let Some(options) = &self.config.deflate {
                 protocol.set_deflate(None, options);
             }
@@ -336,5 +342,44 @@ mod tests {
     fn an_entry_is_small() {
         assert_eq!(size_of::<Entry<()>>(), 112);
         assert_eq!(size_of::<Option<Entry<()>>>(), 112);
+    }
+
+    /// A client's message in a frame, its mask all zeros.
+    fn frame(payload: &[u8]) -> Vec<u8> {
+        let len = u64::try_from(payload.len()).unwrap().to_be_bytes();
+        [&[0x82, 0xff][..], &len, &[0; 4], payload].concat()
+    }
+
+    /// Has one of the pool take a message in two pieces, so that it must be put together.
+    fn pass_through(protocol: &mut Protocol, len: usize) {
+        let mut bytes = frame(&vec![7; len]);
+        let (first, last) = bytes.split_at_mut(len / 2);
+        assert!(protocol.lend(first).next_event().unwrap().is_none());
+        let mut lent = protocol.lend(last);
+        assert!(lent.next_event().unwrap().is_some());
+        assert!(lent.next_event().unwrap().is_none());
+        drop(lent);
+        assert!(protocol.is_idle());
+    }
+
+    #[test]
+    fn a_pool_keeps_the_buffer_of_one_large_message_until_another_comes() {
+        const LARGE: usize = 1 << 20;
+        let mut pool = Pool::new(crate::protocol::Config::default());
+        let mut protocols = [pool.take(None), pool.take(None), pool.take(None)];
+        for protocol in &mut protocols {
+            pass_through(protocol, LARGE);
+        }
+        protocols.into_iter().for_each(|protocol| pool.give(protocol));
+        let large = pool.free.iter().map(|protocol| protocol.has_room_for(LARGE - 1)).collect::<Vec<bool>>();
+        assert_eq!(large, [false, false, true]);
+        assert!(pool.has_room_for(LARGE - 1));
+
+        let mut protocol = pool.take(None);
+        assert!(!pool.has_room_for(0));
+        pass_through(&mut protocol, 70_000);
+        assert!(!protocol.has_room_for(LARGE / 2));
+        pool.give(protocol);
+        assert!(!pool.has_room_for(LARGE / 2));
     }
 }

@@ -17,6 +17,10 @@ use crate::blocking::Wait;
 use crate::frame::{CloseCode, CloseFrame};
 use crate::protocol::{Event, MessageRef, Protocol, ProtocolError};
 
+/// What is read of a message behind one that didn't fit into the loop's buffer: it may be as large, and the rest of it is
+/// read straight into place.
+const FIRST_LEN: usize = 16 * 1024;
+
 /// Whether an entry goes on at once; `None`: it is gone.
 pub(super) type GoesOn = Option<bool>;
 
@@ -212,10 +216,18 @@ impl<S: 'static> Open<S> {
         ready: &mut Ready,
         means: &mut Means<H>,
     ) -> Result<Option<usize>, Closed> {
+        let Means { buffer, pool, .. } = means;
+        let after_large = match &self.protocol {
+            Some(protocol) => protocol.has_room_for(buffer.len()),
+            None => pool.has_room_for(buffer.len()),
+        };
         let direct = self.protocol.as_mut().map(|protocol| protocol.inbound());
         let (result, direct) = match direct.and_then(|inbound| inbound.direct_spare()) {
             Some(room) => (read(stream, ready, room), true),
-            None => (read(stream, ready, &mut means.buffer), false),
+            None if after_large => {
+                (read(stream, ready, buffer.get_mut(..FIRST_LEN).unwrap_or_default()), false)
+            }
+            None => (read(stream, ready, buffer), false),
         };
         let len = match result {
             Ok(Some(0)) => return Err(Closed::Disconnected),
