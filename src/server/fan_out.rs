@@ -106,13 +106,14 @@ impl<S: 'static> Entry<S> {
 
     /// Writes news, unless something waits already.
     fn serve<H: Handler<State = S>>(&mut self, batch: &Batch, member: &mut Member, means: &mut Means<H>) {
-        if self.is_closing() {
+        let done = if self.is_closing() {
             member.cursor = batch.last();
-        } else if self.waiting_len() == 0 {
+            self.waiting_len() == 0
+        } else {
             // An error comes again when it goes on.
-            self.write_batch(batch, &mut member.cursor, means).unwrap_or_default();
-        }
-        if self.waiting_len() > 0 || member.cursor < batch.last() {
+            self.waiting_len() == 0 && self.write_batch(batch, &mut member.cursor, means).unwrap_or_default()
+        };
+        if !done {
             self.fall_behind(member, means.now);
         }
     }
@@ -181,12 +182,12 @@ impl<S: 'static> Entry<S> {
                 cursor = batch.after;
             }
             let before = cursor;
-            self.write_batch(&batch, &mut cursor, means).map_err(|error| lost(&error))?;
+            let done = self.write_batch(&batch, &mut cursor, means).map_err(|error| lost(&error))?;
             set_cursor(&mut means.hub, number, slot, cursor);
             if cursor > before {
                 self.note_progress(means.now);
             }
-            if self.waiting_len() > 0 || cursor < batch.last() {
+            if !done {
                 self.stalled = self.stalled.min(means.now);
                 return Ok(Some(false));
             }
@@ -242,13 +243,13 @@ impl<S: 'static> Entry<S> {
     }
 
     /// Writes what follows `cursor`, as much as the socket takes, where nothing waits; the rest of one that was
-    /// begun is queued.
+    /// begun is queued. Whether all was written.
     fn write_batch<H: Handler<State = S>>(
         &mut self,
         batch: &Batch,
         cursor: &mut u64,
         means: &mut Means<H>,
-    ) -> io::Result<()> {
+    ) -> io::Result<bool> {
         let begin = batch.offset(*cursor);
         let mut at = begin;
         while let Some(rest @ [_, ..]) = batch.bytes.get(at..)
@@ -270,7 +271,7 @@ impl<S: 'static> Entry<S> {
         snapshot.sent_len += as_u64(at - begin);
         snapshot.sent_count += reached.saturating_sub(*cursor);
         *cursor = reached.max(*cursor);
-        Ok(())
+        Ok(at == batch.bytes.len())
     }
 }
 

@@ -255,6 +255,9 @@ impl Batch {
 
     /// Of a writer that got to `offset`: the publication that it is in, or behind, and where that ends.
     pub(super) fn reached(&self, offset: usize) -> (u64, usize) {
+        if offset == self.bytes.len() {
+            return (self.last(), offset); // so it is with most
+        }
         let whole = self.ends.partition_point(|end| *end <= offset);
         let begun = whole.checked_sub(1).and_then(|last| self.ends.get(last)).copied().unwrap_or_default();
         match self.ends.get(whole) {
