@@ -446,6 +446,12 @@ impl Decoder {
         self.gathering.get_or_insert_default().take(kind)
     }
 
+    /// Whether memory is kept for a message.
+    #[inline]
+    pub(super) const fn has_gathering(&self) -> bool {
+        self.gathering.is_some()
+    }
+
     /// Whether more memory than `len` is kept for a message.
     #[cfg(feature = "server")]
     pub(super) fn has_room_for(&self, len: usize) -> bool {

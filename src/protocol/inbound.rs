@@ -101,6 +101,12 @@ impl Inbound {
         }
     }
 
+    /// Whether it has no memory that could be given back.
+    #[inline]
+    pub(super) const fn holds_nothing(&self) -> bool {
+        self.window.capacity() == 0 && !self.decoder.has_gathering()
+    }
+
     pub(crate) fn set_deflate(&mut self, agreed: Option<&DeflateParameters>) {
         self.decoder.set_deflate(agreed);
     }

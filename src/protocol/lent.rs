@@ -59,8 +59,15 @@ impl<'a> Lent<'a> {
     pub fn next_event(&mut self) -> Result<Option<(Event<'_>, &mut Outbound)>, ProtocolError> {
         match self.whole_message() {
             Some(whole) => self.show(whole).map(|(message, outbound)| Some((message.into(), outbound))),
+            None if self.is_used_up() => Ok(None),
             None => self.next_other_event(),
         }
+    }
+
+    /// Whether all was taken, and nothing had to be kept: so most reads end.
+    #[inline]
+    pub(crate) const fn is_used_up(&self) -> bool {
+        self.between_messages && self.at == self.input.len()
     }
 
     /// A whole message in the bytes lent, if one is next, to be [shown](Self::show): the common case. Always
@@ -91,13 +98,11 @@ impl<'a> Lent<'a> {
         }
     }
 
-    /// As [`next_event`](Self::next_event), where no [`whole_message`](Self::whole_message) is next.
+    /// As [`next_event`](Self::next_event), where no [`whole_message`](Self::whole_message) is next, and it isn't
+    /// [used up](Self::is_used_up).
     #[inline(never)]
     pub(crate) fn next_other_event(&mut self) -> Result<Option<(Event<'_>, &mut Outbound)>, ProtocolError> {
         let Self { inbound, outbound, input, at, copied, between_messages } = self;
-        if *between_messages && *at == input.len() {
-            return Ok(None); // so most reads end
-        }
         *between_messages = false;
         match decode(inbound, input, at, copied) {
             Ok(Some(event)) => {
@@ -114,7 +119,17 @@ impl<'a> Lent<'a> {
 }
 
 impl Drop for Lent<'_> {
+    #[inline]
     fn drop(&mut self) {
+        if !(self.is_used_up() && self.inbound.holds_nothing()) {
+            self.keep_rest();
+        }
+    }
+}
+
+impl Lent<'_> {
+    #[inline(never)]
+    fn keep_rest(&mut self) {
         self.inbound.decoder.trim();
         let rest = self.input.get(self.at..).unwrap_or_default();
         if self.inbound.is_closed() || self.inbound.error().is_some() {

@@ -233,6 +233,7 @@ impl Pool {
         Self { config, free: Vec::new() }
     }
 
+    #[inline]
     pub(super) fn take(&mut self, agreed: Option<&DeflateParameters>) -> Box<Protocol> {
         let mut protocol = self.free.pop().unwrap_or_else(|| self.another());
         if let (Some(agreed), Some(options)) = (agreed, &self.config.deflate) {

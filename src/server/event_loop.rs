@@ -217,16 +217,10 @@ impl<H: Handler> EventLoop<H> {
     }
 
     /// After a turn: whether it is gone, goes on at once, or waits, and until when.
+    #[inline]
     pub(super) fn settle(&mut self, index: u32, goes_on: Option<bool>) {
-        let Some(place) = self.entries.get_mut(as_usize(index)) else { return };
-        let (Some(entry), Some(goes_on)) = (&mut *place, goes_on) else {
-            if let Some(mut entry) = place.take() {
-                self.poll.registry().deregister(&mut entry.stream).unwrap_or_default();
-                self.free.push(index);
-                self.places.give_back();
-            }
-            return;
-        };
+        let Some(goes_on) = goes_on else { return self.remove(index) };
+        let Some(Some(entry)) = self.entries.get_mut(as_usize(index)) else { return };
         if goes_on && !entry.ready.listed {
             entry.ready.listed = true;
             self.again.push(index);
@@ -236,6 +230,14 @@ impl<H: Handler> EventLoop<H> {
             entry.scheduled = due;
             self.wheel.insert(index, due);
         }
+    }
+
+    #[cold]
+    fn remove(&mut self, index: u32) {
+        let Some(mut entry) = self.entries.get_mut(as_usize(index)).and_then(Option::take) else { return };
+        self.poll.registry().deregister(&mut entry.stream).unwrap_or_default();
+        self.free.push(index);
+        self.places.give_back();
     }
 
     /// Its time has come, or had.

@@ -38,6 +38,7 @@ impl<S: 'static> Entry<S> {
     }
 
     /// When something has to happen.
+    #[inline]
     pub(super) fn due(&self, timeouts: &Timeouts) -> Tick {
         let written = self.stalled.after(timeouts.write);
         match &self.stage {
@@ -222,14 +223,12 @@ impl<S: 'static> Open<S> {
             None => pool.has_room_for(buffer.len()),
         };
         let direct = self.protocol.as_mut().map(|protocol| protocol.inbound());
-        let (result, direct) = match direct.and_then(|inbound| inbound.direct_spare()) {
-            Some(room) => (read(stream, ready, room), true),
-            None if after_large => {
-                (read(stream, ready, buffer.get_mut(..FIRST_LEN).unwrap_or_default()), false)
-            }
-            None => (read(stream, ready, buffer), false),
+        let (room, direct) = match direct.and_then(|inbound| inbound.direct_spare()) {
+            Some(room) => (room, true),
+            None if after_large => (buffer.get_mut(..FIRST_LEN).unwrap_or_default(), false),
+            None => (&mut buffer[..], false),
         };
-        let len = match result {
+        let len = match read(stream, ready, room) {
             Ok(Some(0)) => return Err(Closed::Disconnected),
             Ok(Some(len)) => len,
             Ok(None) => return Ok(None),
@@ -263,6 +262,7 @@ impl<S: 'static> Open<S> {
             loop {
                 let (message, outbound) = match lent.whole_message() {
                     Some(whole) => lent.show(whole)?,
+                    None if lent.is_used_up() => break,
                     None => match lent.next_other_event()? {
                         Some((Event::Text(text), outbound)) => (MessageRef::Text(text), outbound),
                         Some((Event::Binary(bytes), outbound)) => (MessageRef::Binary(bytes), outbound),
