@@ -7,10 +7,11 @@ use std::{fmt, io};
 
 use mio::net::TcpStream;
 
-use super::entry::{Link, Ready, write_pieces};
+use super::entry::{Ready, write_pieces};
 use super::feed::Feed;
 use super::members::Members;
 use super::peer::{Mailbox, PeerState, Slot};
+use super::ties::{Link, Ties};
 use super::{Peer, PeerId, Room, Snapshot, trace};
 use crate::frame::CloseFrame;
 use crate::http::Status;
@@ -43,22 +44,22 @@ impl Hub {
     }
 
     /// Messages were not sent, for want of room: the handler is to be told when there is.
-    pub(super) fn count_dropped(&mut self, link: &mut Link, slot: Slot, count: u64) {
+    pub(super) fn count_dropped(&mut self, ties: &mut Ties, slot: Slot, count: u64) {
         self.snapshot.dropped_count += count;
-        if !std::mem::replace(&mut link.was_full, true) {
+        if !std::mem::replace(&mut ties.was_full, true) {
             trace::dropped(self.peer_id(slot));
         }
     }
 
     /// Lets one into a room, behind `after` or from now on; whether it was not in there.
-    pub(super) fn join(&mut self, link: &mut Link, feed: &Feed, after: Option<u64>, slot: Slot) -> bool {
+    pub(super) fn join(&mut self, ties: &mut Ties, feed: &Feed, after: Option<u64>, slot: Slot) -> bool {
         let joined = self.members.join(feed, after, slot.index, &self.mailbox);
         if let Some(behind) = joined {
-            if link.rooms.len() < FEW_ROOMS {
-                link.rooms.reserve_exact(1);
+            if ties.rooms.len() < FEW_ROOMS {
+                ties.rooms.reserve_exact(1);
             }
-            link.rooms.push(feed.number());
-            link.behind |= behind;
+            ties.rooms.push(feed.number());
+            ties.behind |= behind;
         }
         joined.is_some()
     }
@@ -107,7 +108,7 @@ impl Connection<'_> {
     #[must_use]
     pub fn peer(&mut self) -> Peer {
         let Self { link, hub, slot, .. } = self;
-        Peer(Arc::clone(link.peer.get_or_insert_with(|| hub.peer_state(*slot))))
+        Peer(Arc::clone(link.tie().peer.get_or_insert_with(|| hub.peer_state(*slot))))
     }
 
     /// The address of the other end.
@@ -183,16 +184,17 @@ impl Connection<'_> {
 
     /// Has it sent what is published behind `after`, or from now on; whether it was not before.
     pub(crate) fn follow(&mut self, feed: &Feed, after: Option<u64>) -> bool {
-        self.hub.join(self.link, feed, after, self.slot)
+        self.hub.join(self.link.tie(), feed, after, self.slot)
     }
 
     /// Leaves a room; whether it was in there.
     pub fn leave(&mut self, room: &Room) -> bool {
-        let before = self.link.rooms.len();
+        let ties = self.link.tie();
+        let before = ties.rooms.len();
         let room = room.feed().number();
-        self.link.rooms.retain(|number| *number != room);
+        ties.rooms.retain(|number| *number != room);
         self.hub.members.leave(room, self.slot.index, &self.hub.mailbox);
-        self.link.rooms.len() < before
+        ties.rooms.len() < before
     }
 
     #[inline]
@@ -200,7 +202,7 @@ impl Connection<'_> {
         match &sent {
             Ok(()) => self.hub.snapshot.sent_count += 1,
             Err(SendError::Full { .. }) => {
-                self.hub.count_dropped(self.link, self.slot, 1);
+                self.hub.count_dropped(self.link.tie(), self.slot, 1);
             }
             Err(_) => {}
         }

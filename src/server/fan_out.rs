@@ -6,12 +6,13 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::connection::Hub;
-use super::entry::{Entry, Link, Stage, write};
+use super::entry::{Entry, Stage, write};
 use super::event_loop::{EventLoop, as_usize};
 use super::feed::{Batch, Feed, Form};
 use super::means::Means;
 use super::members::Member;
 use super::peer::Slot;
+use super::ties::Ties;
 use super::timers::Tick;
 use super::turn::{as_u64, lost};
 use super::{Closed, Handler, Overflow};
@@ -75,10 +76,10 @@ impl<S: 'static> Entry<S> {
         }
     }
 
-    fn link(&mut self) -> Option<&mut Link> {
+    fn ties(&mut self) -> Option<&mut Ties> {
         match &mut self.stage {
-            Stage::Open(open) => Some(&mut open.link),
-            Stage::Stream(stream) => Some(&mut stream.link),
+            Stage::Open(open) => open.link.ties_mut(),
+            Stage::Stream(stream) => Some(&mut stream.ties),
             Stage::Head(_) | Stage::Ending(_) => None,
         }
     }
@@ -98,8 +99,8 @@ impl<S: 'static> Entry<S> {
 
     fn fall_behind(&mut self, member: &mut Member, now: Tick) {
         member.behind = true;
-        if let Some(link) = self.link() {
-            link.behind = true;
+        if let Some(ties) = self.ties() {
+            ties.behind = true;
         }
         self.stalled = self.stalled.min(now);
     }
@@ -131,7 +132,7 @@ impl<S: 'static> Entry<S> {
         }
         if let Stage::Open(open) = &mut self.stage {
             open.overflow(means, slot, count);
-            (member.behind, open.link.behind) = (true, true);
+            (member.behind, open.link.tie().behind) = (true, true);
         }
     }
 
@@ -143,8 +144,8 @@ impl<S: 'static> Entry<S> {
         means: &mut Means<H>,
         slot: Slot,
     ) -> Result<Option<bool>, Closed> {
-        match self.link() {
-            Some(Link { behind: true, rooms, .. }) => {
+        match self.ties() {
+            Some(Ties { behind: true, rooms, .. }) => {
                 let rooms = rooms.clone();
                 self.catch_up_in(rooms, means, slot)
             }
@@ -196,8 +197,8 @@ impl<S: 'static> Entry<S> {
             }
             set_caught_up(&mut means.hub, number, slot);
         }
-        if let Some(link) = self.link() {
-            link.behind = false;
+        if let Some(ties) = self.ties() {
+            ties.behind = false;
         }
         self.stalled = Tick::NEVER;
         Ok(None)

@@ -60,7 +60,7 @@ impl<S: 'static> Entry<S> {
         send: impl FnOnce(&mut Outbound) -> Result<(), SendError>,
     ) {
         let Stage::Open(open) = &mut self.stage else { return };
-        if let Some(peer) = &open.link.peer {
+        if let Some(peer) = open.link.peer() {
             peer.taken_len.fetch_add(cost, Ordering::Relaxed);
         }
         let outbound = open.protocol(&mut means.pool).outbound();
@@ -85,12 +85,12 @@ impl<S: 'static> Entry<S> {
 impl<S: 'static> Open<S> {
     /// Messages were refused, or are kept no more: it is told when there is room, or closed.
     pub(super) fn overflow<H: Handler<State = S>>(&mut self, means: &mut Means<H>, slot: Slot, count: u64) {
-        means.hub.count_dropped(&mut self.link, slot, count);
+        means.hub.count_dropped(self.link.tie(), slot, count);
         let outbound = self.protocol(&mut means.pool).outbound();
         if means.overflow == Overflow::Close && !outbound.is_closed() {
             let frame = CloseFrame::new(CloseCode::TRY_AGAIN_LATER, "too much waits for this connection");
             outbound.close(Some(frame)).unwrap_or_default();
-            self.link.overflowed = true;
+            self.link.tie().overflowed = true;
         }
     }
 }

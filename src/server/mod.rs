@@ -54,6 +54,8 @@ mod stream_peer;
 #[cfg(feature = "server")]
 mod streams;
 #[cfg(feature = "server")]
+mod ties;
+#[cfg(feature = "server")]
 mod timers;
 #[cfg(feature = "server")]
 mod trace;

@@ -4,13 +4,14 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::bodies::can_be_met;
 use super::connection::Connection;
-use super::entry::{Entry, Link, Open, Stage, read};
+use super::entry::{Entry, Open, Stage, read};
 use super::exchange::encode_answer;
 use super::head::Awaits;
 use super::means::Means;
 use super::peer::Slot;
+use super::ties::Link;
 use super::timers::Tick;
-use super::turn::{GoesOn, as_u64, forget_link};
+use super::turn::{GoesOn, as_u64};
 use super::{Answer, EventPeer, Handler, StreamHead, trace};
 use crate::handshake::HandshakeError;
 use crate::http::{Headers, Request, Response, Status};
@@ -250,7 +251,7 @@ impl<S: 'static> Entry<S> {
             handler.on_open(&mut connection, request)
         }));
         let Ok(state) = opened else {
-            forget_link(&link, hub, slot);
+            link.ties().into_iter().for_each(|ties| ties.forget(hub, slot));
             return self.fail(asked.is_head, means, slot);
         };
         let Stage::Head(head) = &self.stage else { return None };

@@ -5,12 +5,13 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use super::entry::{Entry, Link, Stage, Unsent, read};
+use super::entry::{Entry, Stage, Unsent, read};
 use super::feed::{Form, encode_chunk};
 use super::means::Means;
 use super::peer::{PeerState, Slot};
+use super::ties::Ties;
 use super::timers::{Tick, Ticks};
-use super::turn::{GoesOn, as_u64, forget_link};
+use super::turn::{GoesOn, as_u64};
 use super::{Handler, StreamHead, StreamPeer};
 use crate::sse::encode_retry;
 
@@ -22,7 +23,7 @@ const MIN_RETRY: u32 = 1_000;
 #[derive(Debug)]
 pub(super) struct Stream {
     pub(super) output: Unsent,
-    pub(super) link: Link,
+    pub(super) ties: Ties,
     /// How rooms write to it.
     pub(super) form: Form,
     is_events: bool,
@@ -47,7 +48,7 @@ impl Stream {
 
     /// Tells others how much waits.
     fn note_waiting(&self) {
-        if let Some(peer) = &self.link.peer {
+        if let Some(peer) = &self.ties.peer {
             peer.waiting_len.store(as_u64(self.output.len()), Ordering::Relaxed);
         }
     }
@@ -71,7 +72,7 @@ impl<S: 'static> Entry<S> {
         self.since = means.now;
         let mut stream = Box::new(Stream {
             output,
-            link: Link::default(),
+            ties: Ties::default(),
             form: follow.as_ref().map_or(Form::Events, |follow| follow.form),
             is_events,
             seat: follow.as_ref().map(|follow| Arc::clone(&follow.seat)),
@@ -81,7 +82,7 @@ impl<S: 'static> Entry<S> {
         });
         let Some(follow) = follow else {
             let peer = means.hub.peer_state(slot);
-            stream.link.peer = Some(Arc::clone(&peer));
+            stream.ties.peer = Some(Arc::clone(&peer));
             self.stage = Stage::Stream(stream);
             let Means { handler, .. } = means;
             if catch_unwind(AssertUnwindSafe(|| greet(handler, StreamPeer(peer)))).is_err() {
@@ -92,7 +93,7 @@ impl<S: 'static> Entry<S> {
         };
         follow.first.iter().for_each(|piece| stream.add_chunk(piece));
         for (feed, after) in &follow.feeds {
-            means.hub.join(&mut stream.link, feed, *after, slot);
+            means.hub.join(&mut stream.ties, feed, *after, slot);
         }
         self.stage = Stage::Stream(stream);
         self.turn_of_stream(means, slot)
@@ -126,7 +127,7 @@ impl<S: 'static> Entry<S> {
             *stalled = (*stalled).min(means.now);
             return Some(ready.read);
         }
-        if !open.link.behind {
+        if !open.ties.behind {
             *stalled = Tick::NEVER;
             return Some(ready.read);
         }
@@ -146,7 +147,7 @@ impl<S: 'static> Entry<S> {
             return self.lose_stream(means, slot);
         }
         let Stage::Stream(stream) = &mut self.stage else { return Some(false) };
-        if stream.output.is_empty() && !stream.link.behind {
+        if stream.output.is_empty() && !stream.ties.behind {
             stream.add_chunk(stream.keep_alive);
         }
         stream.written = means.now;
@@ -162,7 +163,7 @@ impl<S: 'static> Entry<S> {
         }
         // In this order, so that it is never counted nowhere.
         stream.note_waiting();
-        if let Some(peer) = &stream.link.peer {
+        if let Some(peer) = &stream.ties.peer {
             peer.mailed_len.fetch_sub(PeerState::cost(data.len()), Ordering::Relaxed);
         }
         self.list(means, slot.index);
@@ -185,7 +186,7 @@ impl<S: 'static> Entry<S> {
     pub(super) fn end_stream<H: Handler<State = S>>(&mut self, means: &mut Means<H>, slot: Slot) {
         let Stage::Stream(stream) = &mut self.stage else { return };
         stream.add_chunk(b"");
-        forget_link(&stream.link, &mut means.hub, slot);
+        stream.ties.forget(&mut means.hub, slot);
         means.hub.snapshot.stream_count -= 1;
         let output = std::mem::take(&mut stream.output);
         self.end(output, means.now);
@@ -195,7 +196,7 @@ impl<S: 'static> Entry<S> {
     /// The client is gone.
     fn lose_stream<H: Handler<State = S>>(&mut self, means: &mut Means<H>, slot: Slot) -> GoesOn {
         if let Stage::Stream(stream) = &self.stage {
-            forget_link(&stream.link, &mut means.hub, slot);
+            stream.ties.forget(&mut means.hub, slot);
             means.hub.snapshot.stream_count -= 1;
         }
         None

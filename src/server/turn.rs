@@ -6,11 +6,12 @@ use std::sync::atomic::Ordering;
 
 use mio::net::TcpStream;
 
-use super::connection::{Connection, Hub};
-use super::entry::{Entry, Link, Open, Ready, Stage, Unsent, read, write_output};
+use super::connection::Connection;
+use super::entry::{Entry, Open, Ready, Stage, Unsent, read, write_output};
 use super::head::Awaits;
 use super::means::{Means, Timeouts};
 use super::peer::Slot;
+use super::ties::Ties;
 use super::timers::Tick;
 use super::{Closed, Handler, trace};
 use crate::blocking::Wait;
@@ -118,7 +119,7 @@ impl<S: 'static> Entry<S> {
     /// an error if the connection is over.
     fn work<H: Handler<State = S>>(&mut self, means: &mut Means<H>, slot: Slot) -> Result<bool, Closed> {
         let Self { stage: Stage::Open(open), .. } = self else { return Ok(false) };
-        if (open.protocol.is_some() || open.link.was_full) && self.flush(means, slot)? > 0 {
+        if (open.protocol.is_some() || open.link.was_full()) && self.flush(means, slot)? > 0 {
             return Ok(false); // who doesn't read his answers isn't read either
         }
         if let Some(goes_on) = self.catch_up(means, slot)? {
@@ -147,7 +148,7 @@ impl<S: 'static> Entry<S> {
     /// Writes all that waits, as far as the socket takes it; how much still waits.
     fn flush<H: Handler<State = S>>(&mut self, means: &mut Means<H>, slot: Slot) -> Result<usize, Closed> {
         let Self { stream, ready, since, stalled, stage: Stage::Open(open), .. } = self else { return Ok(0) };
-        if open.link.was_full {
+        if open.link.was_full() {
             open.protocol(&mut means.pool); // there is something to be told
         }
         let Some(protocol) = &mut open.protocol else { return Ok(0) };
@@ -166,7 +167,7 @@ impl<S: 'static> Entry<S> {
         }
         if open.close_sent == Tick::NEVER && protocol.outbound().is_closed() {
             open.close_sent = means.now;
-            if let Some(peer) = &open.link.peer {
+            if let Some(peer) = open.link.peer() {
                 peer.closed.store(true, Ordering::Relaxed);
             }
         }
@@ -174,10 +175,10 @@ impl<S: 'static> Entry<S> {
             *stalled = (*stalled).min(means.now);
             return Ok(protocol.output_len());
         }
-        if !open.link.behind {
+        if !open.link.is_behind() {
             *stalled = Tick::NEVER;
         }
-        if std::mem::take(&mut open.link.was_full) {
+        if open.link.take_was_full() {
             let Means { handler, hub, .. } = means;
             let Open { state, link, .. } = open;
             let outbound = protocol.outbound();
@@ -196,8 +197,11 @@ impl<S: 'static> Entry<S> {
     /// It is over: whoever has to know is told.
     fn leave<H: Handler<State = S>>(&mut self, closed: &Closed, means: &mut Means<H>, slot: Slot) {
         let Stage::Open(open) = self.end(Unsent::default(), means.now) else { return };
-        let closed = if open.link.overflowed { &Closed::Overflow } else { closed };
-        forget_link(&open.link, &mut means.hub, slot);
+        let closed = match open.link.ties() {
+            Some(Ties { overflowed: true, .. }) => &Closed::Overflow,
+            _ => closed,
+        };
+        open.link.ties().into_iter().for_each(|ties| ties.forget(&mut means.hub, slot));
         let snapshot = &mut means.hub.snapshot;
         snapshot.waiting_len = snapshot.waiting_len.saturating_sub(as_u64(open.counted_len));
         snapshot.connection_count -= 1;
@@ -295,14 +299,6 @@ fn panicked(protocol: &mut Protocol) -> Closed {
     let frame = CloseFrame::new(CloseCode::INTERNAL_ERROR, "the server has failed");
     protocol.outbound().close(Some(frame)).unwrap_or_default();
     Closed::Panicked
-}
-
-/// What other threads and rooms know of a connection is no more.
-pub(super) fn forget_link(link: &Link, hub: &mut Hub, slot: Slot) {
-    if let Some(peer) = &link.peer {
-        peer.closed.store(true, Ordering::Relaxed);
-    }
-    link.rooms.iter().for_each(|room| hub.members.leave(*room, slot.index, &hub.mailbox));
 }
 
 pub(super) fn lost(error: &io::Error) -> Closed {
