@@ -177,9 +177,10 @@ impl<S> Open<S> {
     }
 
     /// Gives it back if nobody would know.
+    #[inline(always)]
     pub(super) fn release(&mut self, pool: &mut Pool) {
-        if self.protocol.as_ref().is_some_and(|protocol| protocol.is_idle()) {
-            self.protocol.take().into_iter().for_each(|protocol| pool.give(protocol));
+        if let Some(protocol) = self.protocol.take_if(|protocol| protocol.is_idle()) {
+            pool.give(protocol, self.agreed.as_ref());
         }
     }
 
@@ -241,14 +242,19 @@ impl Pool {
         self.free.last().is_some_and(|protocol| protocol.has_room_for(len))
     }
 
-    fn give(&mut self, mut protocol: Box<Protocol>) {
-        if self.free.len() < Self::MAX_COUNT {
-            self.free.last_mut().into_iter().for_each(|other| other.trim());
-            if let Some(options) = &self.config.deflate {
-                protocol.set_deflate(None, options);
+    /// Takes one back, which was lent for what was agreed on.
+    #[inline]
+    fn give(&mut self, mut protocol: Box<Protocol>, agreed: Option<&DeflateParameters>) {
+        if let Some(other) = self.free.last_mut() {
+            other.trim();
+            if self.free.len() == Self::MAX_COUNT {
+                return;
             }
-            self.free.push(protocol);
         }
+        if let (Some(_), Some(options)) = (agreed, &self.config.deflate) {
+            protocol.set_deflate(None, options);
+        }
+        self.free.push(protocol);
     }
 }
 
@@ -362,7 +368,7 @@ mod tests {
         for protocol in &mut protocols {
             pass_through(protocol, LARGE);
         }
-        protocols.into_iter().for_each(|protocol| pool.give(protocol));
+        protocols.into_iter().for_each(|protocol| pool.give(protocol, None));
         let large = pool.free.iter().map(|protocol| protocol.has_room_for(LARGE - 1)).collect::<Vec<bool>>();
         assert_eq!(large, [false, false, true]);
         assert!(pool.has_room_for(LARGE - 1));
@@ -371,7 +377,7 @@ mod tests {
         assert!(!pool.has_room_for(0));
         pass_through(&mut protocol, 70_000);
         assert!(!protocol.has_room_for(LARGE / 2));
-        pool.give(protocol);
+        pool.give(protocol, None);
         assert!(!pool.has_room_for(LARGE / 2));
     }
 }

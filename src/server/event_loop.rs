@@ -217,7 +217,7 @@ impl<H: Handler> EventLoop<H> {
     }
 
     /// After a turn: whether it is gone, goes on at once, or waits, and until when.
-    #[inline]
+    #[inline(always)]
     pub(super) fn settle(&mut self, index: u32, goes_on: Option<bool>) {
         let Some(goes_on) = goes_on else { return self.remove(index) };
         let Some(Some(entry)) = self.entries.get_mut(as_usize(index)) else { return };

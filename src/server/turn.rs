@@ -96,23 +96,31 @@ impl<S: 'static> Entry<S> {
                 open.release(&mut means.pool);
                 Some(goes_on)
             }
-            Err(closed) => {
-                let last_words = matches!(
-                    closed,
-                    Closed::Cleanly(_) | Closed::Protocol(_) | Closed::Overflow | Closed::Panicked
-                );
-                let mut output = Unsent::default();
-                if let (true, Some(protocol)) = (last_words, &open.protocol) {
-                    protocol.output().for_each(|piece| output.bytes.extend_from_slice(piece));
-                }
-                self.leave(&closed, means, slot);
-                if !last_words {
-                    return None;
-                }
-                self.end(output, means.now);
-                self.turn(means, slot)
-            }
+            Err(closed) => self.turn_of_closed(&closed, means, slot),
         }
+    }
+
+    /// The connection is over; what is left to be said is written.
+    #[cold]
+    fn turn_of_closed<H: Handler<State = S>>(
+        &mut self,
+        closed: &Closed,
+        means: &mut Means<H>,
+        slot: Slot,
+    ) -> GoesOn {
+        let Self { stage: Stage::Open(open), .. } = self else { return Some(false) };
+        let last_words =
+            matches!(closed, Closed::Cleanly(_) | Closed::Protocol(_) | Closed::Overflow | Closed::Panicked);
+        let mut output = Unsent::default();
+        if let (true, Some(protocol)) = (last_words, &open.protocol) {
+            protocol.output().for_each(|piece| output.bytes.extend_from_slice(piece));
+        }
+        self.leave(closed, means, slot);
+        if !last_words {
+            return None;
+        }
+        self.end(output, means.now);
+        self.turn(means, slot)
     }
 
     /// Writes what waits, reads once, handles what came, writes the answers. Whether there is more to do at once;
@@ -215,6 +223,7 @@ impl<S: 'static> Entry<S> {
 
 impl<S: 'static> Open<S> {
     /// Reads once: into the loop's buffer, how much; or straight into a large message, 0. `None`: nothing came.
+    #[inline(always)]
     fn read<H: Handler<State = S>>(
         &mut self,
         stream: &TcpStream,
@@ -249,6 +258,7 @@ impl<S: 'static> Open<S> {
     }
 
     /// Has the handler handle what came: `len` bytes in the loop's buffer, behind what was kept.
+    #[inline(never)]
     fn handle<H: Handler<State = S>>(
         &mut self,
         stream: &TcpStream,
