@@ -271,12 +271,8 @@ pub(super) fn read(
                 ready.read = len == buffer.len() || ready.read_closed || len == 0 || cfg!(windows);
                 return Ok(Some(len));
             }
-            Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                ready.read = false;
-                return Ok(None);
-            }
-            Err(error) => return Err(error),
+            Err(error) if is_interrupted(&error) => {}
+            Err(error) => return if_blocked(error, &mut ready.read, None),
         }
     }
 }
@@ -291,14 +287,25 @@ fn write_by(ready: &mut Ready, mut write: impl FnMut() -> io::Result<usize>) -> 
         match write() {
             Ok(0) => return Err(ErrorKind::WriteZero.into()),
             Ok(len) => return Ok(len),
-            Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                ready.write = false;
-                return Ok(0);
-            }
-            Err(error) => return Err(error),
+            Err(error) if is_interrupted(&error) => {}
+            Err(error) => return if_blocked(error, &mut ready.write, 0),
         }
     }
+}
+
+#[cold]
+fn is_interrupted(error: &io::Error) -> bool {
+    error.kind() == ErrorKind::Interrupted
+}
+
+/// `blocked` if it isn't ready any more, and not an error.
+#[cold]
+fn if_blocked<T>(error: io::Error, ready: &mut bool, blocked: T) -> io::Result<T> {
+    if error.kind() != ErrorKind::WouldBlock {
+        return Err(error);
+    }
+    *ready = false;
+    Ok(blocked)
 }
 
 /// Writes pieces, as many as one call takes; 0: it takes nothing now.

@@ -187,19 +187,30 @@ impl<S: 'static> Entry<S> {
             *stalled = Tick::NEVER;
         }
         if open.link.take_was_full() {
-            let Means { handler, hub, .. } = means;
-            let Open { state, link, .. } = open;
-            let outbound = protocol.outbound();
-            let mut connection = Connection { outbound, stream, ready, link, hub, slot };
-            if catch_unwind(AssertUnwindSafe(|| handler.on_drained(state, &mut connection))).is_err() {
-                return Err(panicked(protocol));
-            }
-            // What was sent there is written in the next turn, which comes at once.
-            if protocol.output_len() > 0 {
-                self.list(means, slot.index);
-            }
+            self.tell_drained(means, slot)?;
         }
         Ok(0)
+    }
+
+    /// The handler was told that there is no room: there is now.
+    #[cold]
+    fn tell_drained<H: Handler<State = S>>(
+        &mut self,
+        means: &mut Means<H>,
+        slot: Slot,
+    ) -> Result<(), Closed> {
+        let Self { stream, ready, stage: Stage::Open(open), .. } = self else { return Ok(()) };
+        let Open { state, link, protocol: Some(protocol), .. } = open else { return Ok(()) };
+        let (outbound, Means { handler, hub, .. }) = (protocol.outbound(), &mut *means);
+        let mut connection = Connection { outbound, stream, ready, link, hub, slot };
+        if catch_unwind(AssertUnwindSafe(|| handler.on_drained(state, &mut connection))).is_err() {
+            return Err(panicked(protocol));
+        }
+        // What was sent there is written in the next turn, which comes at once.
+        if protocol.output_len() > 0 {
+            self.list(means, slot.index);
+        }
+        Ok(())
     }
 
     /// It is over: whoever has to know is told.
@@ -311,6 +322,7 @@ fn panicked(protocol: &mut Protocol) -> Closed {
     Closed::Panicked
 }
 
+#[cold]
 pub(super) fn lost(error: &io::Error) -> Closed {
     match error.kind() {
         ErrorKind::ConnectionReset | ErrorKind::BrokenPipe | ErrorKind::ConnectionAborted => {
