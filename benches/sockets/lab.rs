@@ -201,26 +201,30 @@ impl Pair {
     }
 }
 
-/// What was measured, by table, row, measure and server: a figure a round.
+/// What was measured, by table, row, measure and server: a figure a turn.
 #[derive(Default)]
-pub struct Book(HashMap<(&'static str, String, &'static str, &'static str), Vec<f64>>);
+pub struct Book {
+    figures: HashMap<(&'static str, String, &'static str, &'static str), HashMap<usize, f64>>,
+    turn: usize,
+}
 
 impl Book {
     fn note(&mut self, table: &'static str, row: &Row, server: &Server, measure: &'static str, value: f64) {
-        self.0.entry((table, row.label.clone(), measure, server.name)).or_default().push(value);
+        let key = (table, row.label.clone(), measure, server.name);
+        self.figures.entry(key).or_default().insert(self.turn, value);
     }
 
-    fn values(
+    fn figures(
         &self,
         table: &'static str,
         row: &str,
         measure: &'static str,
         server: &'static str,
-    ) -> Option<&[f64]> {
-        self.0.get(&(table, row.to_owned(), measure, server)).map(Vec::as_slice)
+    ) -> Option<&HashMap<usize, f64>> {
+        self.figures.get(&(table, row.to_owned(), measure, server))
     }
 
-    /// The median of all slices.
+    /// The median of all turns.
     pub fn get(
         &self,
         table: &'static str,
@@ -228,10 +232,10 @@ impl Book {
         measure: &'static str,
         server: &'static str,
     ) -> Option<f64> {
-        Some(median(self.values(table, row, measure, server)?.to_vec()))
+        median(self.figures(table, row, measure, server)?.values().copied())
     }
 
-    /// The median of the ratios of one server to another in the same slices: what the machine does
+    /// The median of the ratios of one server to another in the same turns: what the machine does
     /// meanwhile happens to both.
     pub fn ratio(
         &self,
@@ -240,8 +244,9 @@ impl Book {
         measure: &'static str,
         [server, other]: [&'static str; 2],
     ) -> Option<f64> {
-        let get = |server| self.values(table, row, measure, server);
-        Some(median(get(server)?.iter().zip(get(other)?).map(|(value, other)| value / other).collect()))
+        let get = |server| self.figures(table, row, measure, server);
+        let (figures, others) = (get(server)?, get(other)?);
+        median(figures.iter().filter_map(|(turn, figure)| Some(figure / others.get(turn)?)))
     }
 
     fn note_window(&mut self, table: &'static str, row: &Row, server: &Server, window: Window) {
@@ -256,10 +261,12 @@ impl Book {
     }
 }
 
-fn median(mut values: Vec<f64>) -> f64 {
+fn median(values: impl Iterator<Item = f64>) -> Option<f64> {
+    let mut values: Vec<f64> = values.collect();
     values.sort_by(f64::total_cmp);
     let middle = values.len() / 2;
-    if values.len() % 2 == 1 { values[middle] } else { f64::midpoint(values[middle - 1], values[middle]) }
+    let upper = *values.get(middle)?;
+    Some(if values.len() % 2 == 1 { upper } else { f64::midpoint(values[middle - 1], upper) })
 }
 
 struct Lab {
@@ -279,14 +286,14 @@ impl Lab {
         broadcast: bool,
     ) {
         let mut pairs: Vec<Option<Pair>> = servers.iter().map(|_| None).collect();
-        self.turns(table, row, servers, round, |_, place| {
+        self.turns(table, row, servers, round * SLICES, |_, place| {
             let mut pair = Pair::start(servers[place], row, broadcast)?;
             pair.connect(row.connections)?;
             pairs[place] = Some(pair);
             Ok(())
         });
         for slice in 0..SLICES {
-            self.turns(table, row, servers, round + slice, |lab, place| {
+            self.turns(table, row, servers, round * SLICES + slice, |lab, place| {
                 // What fails isn't measured any more.
                 let Some(mut pair) = pairs[place].take() else { return Ok(()) };
                 let window = pair.run(lab.options.warm, lab.options.window)?;
@@ -354,22 +361,23 @@ impl Lab {
         Ok(())
     }
 
-    /// All servers take turns, in an order that rotates.
+    /// Each server has its turn, in an order that rotates.
     fn turns(
         &mut self,
         what: &str,
         row: &Row,
         servers: &[&'static Server],
-        round: usize,
+        turn: usize,
         mut measure: impl FnMut(&mut Self, usize) -> io::Result<()>,
     ) {
-        for turn in 0..servers.len() {
-            let place = (turn + round) % servers.len();
+        self.book.turn = turn;
+        for place in 0..servers.len() {
+            let place = (place + turn) % servers.len();
             if Instant::now() > self.deadline {
                 return;
             }
             let server = servers[place].name;
-            eprint!("\r\x1b[Kround {}: {what}: {}: {server}", round + 1, row.label);
+            eprint!("\r\x1b[K{what}: {}: turn {}: {server}", row.label, turn + 1);
             if let Err(error) = measure(self, place) {
                 eprintln!("\r\x1b[K{what}: {}: {server}: {error}", row.label);
             }
