@@ -259,6 +259,7 @@ impl Pool {
 }
 
 /// Reads once; `None`: nothing is there.
+#[inline]
 pub(super) fn read(
     mut stream: &TcpStream,
     ready: &mut Ready,
@@ -328,6 +329,7 @@ pub(super) fn write_pieces<'p>(
 }
 
 /// Writes what waits, once; 0: it takes nothing now.
+#[inline(always)]
 pub(super) fn write_output(stream: &TcpStream, ready: &mut Ready, outbound: &Outbound) -> io::Result<usize> {
     match outbound.output_in_one() {
         Some(bytes) => write(stream, ready, bytes),

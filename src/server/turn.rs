@@ -127,7 +127,7 @@ impl<S: 'static> Entry<S> {
     /// an error if the connection is over.
     fn work<H: Handler<State = S>>(&mut self, means: &mut Means<H>, slot: Slot) -> Result<bool, Closed> {
         let Self { stage: Stage::Open(open), .. } = self else { return Ok(false) };
-        if (open.protocol.is_some() || open.link.was_full()) && self.flush(means, slot)? > 0 {
+        if (open.protocol.is_some() || open.link.was_full()) && self.flush_waiting(means, slot)? > 0 {
             return Ok(false); // who doesn't read his answers isn't read either
         }
         if let Some(goes_on) = self.catch_up(means, slot)? {
@@ -153,7 +153,18 @@ impl<S: 'static> Entry<S> {
         Ok(goes_on)
     }
 
+    /// As [`flush`](Self::flush), of what has waited already.
+    #[cold]
+    fn flush_waiting<H: Handler<State = S>>(
+        &mut self,
+        means: &mut Means<H>,
+        slot: Slot,
+    ) -> Result<usize, Closed> {
+        self.flush(means, slot)
+    }
+
     /// Writes all that waits, as far as the socket takes it; how much still waits.
+    #[inline(always)]
     fn flush<H: Handler<State = S>>(&mut self, means: &mut Means<H>, slot: Slot) -> Result<usize, Closed> {
         let Self { stream, ready, since, stalled, stage: Stage::Open(open), .. } = self else { return Ok(0) };
         if open.link.was_full() {
