@@ -31,6 +31,7 @@ mod output;
 mod parts;
 mod prepared;
 mod progress;
+mod short;
 mod whole;
 
 pub use config::Config;

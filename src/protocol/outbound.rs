@@ -4,6 +4,7 @@ use bytes::Bytes;
 
 use super::deflate::Compressor;
 use super::output::Output;
+use super::short::{MAX_SHORT_LEN, copy_short};
 use super::{
     Config, Deflate, Event, Message, MessageKind, MessageRef, Part, Prepared, ProtocolError, Role, SendError,
     as_u64,
@@ -17,8 +18,6 @@ use crate::handshake::DeflateParameters;
 
 /// Payloads from here on wait in a piece of their own instead of being copied.
 const MIN_PIECE_LEN: usize = 4 * 1024;
-/// Payloads up to here are copied without a call: it takes longer than they do.
-const MAX_SHORT_LEN: usize = 32;
 /// While this much output waits, a pong goes into a slot that a later one replaces.
 const PROMPT_PONG_LEN: usize = 4 * 1024;
 
@@ -530,29 +529,4 @@ fn copy(out: &mut [u8], payload: &[u8], mask: Option<MaskKey>) {
         Some(key) => copy_masked(out, payload, key),
         None => out.copy_from_slice(payload),
     }
-}
-
-/// Copies a short payload, in two steps that may overlap.
-#[inline]
-fn copy_short(out: &mut [u8], payload: &[u8]) {
-    let _copied = copied_by::<16>(out, payload)
-        || copied_by::<8>(out, payload)
-        || copied_by::<4>(out, payload)
-        || copied_by::<2>(out, payload)
-        || copied_by::<1>(out, payload);
-}
-
-/// Copies `N` to `2 * N` bytes; `false`: they are fewer.
-#[inline]
-fn copied_by<const N: usize>(out: &mut [u8], payload: &[u8]) -> bool {
-    let (Some(first), Some(last)) = (payload.first_chunk::<N>(), payload.last_chunk::<N>()) else {
-        return false;
-    };
-    if let Some(out) = out.first_chunk_mut() {
-        *out = *first;
-    }
-    if let Some(out) = out.last_chunk_mut() {
-        *out = *last;
-    }
-    true
 }
