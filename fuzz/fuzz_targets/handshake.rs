@@ -7,7 +7,7 @@ use libfuzzer_sys::fuzz_target;
 use talkback::handshake::{
     ClientHandshake, HandshakeError, MAX_OFFER_COUNT, Offer, Origins, Policy, ResponseError, Upgrade,
 };
-use talkback::http::{Authority, HeadLimits, Headers, Request, Response};
+use talkback::http::{Authority, HeadLimits, Headers, Request, Response, Version};
 
 /// The key and the accept of RFC 6455 §1.3, and the nonce that they are made of.
 const NONCE: [u8; 16] = *b"the sample nonce";
@@ -112,6 +112,7 @@ fn response(head: &[u8]) {
     let chosen: Vec<&[u8]> = headers.all("Sec-WebSocket-Protocol").collect();
     let mut extensions = headers.all("Sec-WebSocket-Extensions").flatten();
     let opens = response.status() == 101
+        && response.version() == Version::Http11
         && has_token(headers, "upgrade", "websocket")
         && has_token(headers, "connection", "upgrade")
         && headers.only("Sec-WebSocket-Accept") == Ok(Some(ACCEPT))

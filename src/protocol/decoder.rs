@@ -105,6 +105,7 @@ impl Decoder {
     }
 
     /// Whether no message is under way or shown, nothing has ended it, and no compression state is held.
+    #[cfg(feature = "server")]
     pub(super) fn is_idle(&self) -> bool {
         let stateless = self.inflate.as_ref().is_none_or(Decompressor::is_stateless);
         self.is_between_messages() && stateless

@@ -156,6 +156,7 @@ impl Inbound {
     }
 
     /// Whether nothing has begun and nothing waits.
+    #[cfg(feature = "server")]
     pub(super) fn is_idle(&self) -> bool {
         self.ready.is_none() && self.replay.is_none() && self.window.is_empty() && self.decoder.is_idle()
     }

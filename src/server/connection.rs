@@ -189,9 +189,8 @@ impl Connection<'_> {
 
     /// Leaves a room; whether it was in there.
     pub fn leave(&mut self, room: &Room) -> bool {
-        let ties = self.link.tie();
-        let before = ties.rooms.len();
-        let room = room.feed().number();
+        let Some(ties) = self.link.ties_mut() else { return false };
+        let (room, before) = (room.feed().number(), ties.rooms.len());
         ties.rooms.retain(|number| *number != room);
         self.hub.members.leave(room, self.slot.index, &self.hub.mailbox);
         ties.rooms.len() < before

@@ -57,6 +57,7 @@ impl Decompressor {
         match *self {}
     }
 
+    #[cfg(feature = "server")]
     pub(in crate::protocol) const fn is_stateless(&self) -> bool {
         match *self {}
     }

@@ -149,6 +149,7 @@ impl Decompressor {
     }
 
     /// Whether it holds no state.
+    #[cfg(feature = "server")]
     pub(in crate::protocol) const fn is_stateless(&self) -> bool {
         self.state.is_none()
     }
