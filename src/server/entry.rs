@@ -245,12 +245,10 @@ impl Pool {
     /// Takes one back, which was lent for what was agreed on.
     #[inline]
     fn give(&mut self, mut protocol: Box<Protocol>, agreed: Option<&DeflateParameters>) {
-        if let Some(other) = self.free.last_mut() {
-            other.trim();
-            if self.free.len() == Self::MAX_COUNT {
-                return;
-            }
+        if self.free.len() == Self::MAX_COUNT {
+            return;
         }
+        self.free.last_mut().into_iter().for_each(|other| other.trim());
         if let (Some(_), Some(options)) = (agreed, &self.config.deflate) {
             protocol.set_deflate(None, options);
         }

@@ -251,7 +251,7 @@ impl<S: 'static> Entry<S> {
             handler.on_open(&mut connection, request)
         }));
         let Ok(state) = opened else {
-            link.ties().into_iter().for_each(|ties| ties.forget(hub, slot));
+            link.forget(hub, slot);
             return self.fail(asked.is_head, means, slot);
         };
         let Stage::Head(head) = &self.stage else { return None };

@@ -51,6 +51,11 @@ impl Link {
         self.0.get_or_insert_default()
     }
 
+    /// It is over.
+    pub(super) fn forget(&self, hub: &mut Hub, slot: Slot) {
+        self.ties().into_iter().for_each(|ties| ties.forget(hub, slot));
+    }
+
     #[inline]
     pub(super) fn peer(&self) -> Option<&Arc<PeerState>> {
         self.ties().and_then(|ties| ties.peer.as_ref())

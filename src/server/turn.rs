@@ -231,7 +231,7 @@ impl<S: 'static> Entry<S> {
             Some(Ties { overflowed: true, .. }) => &Closed::Overflow,
             _ => closed,
         };
-        open.link.ties().into_iter().for_each(|ties| ties.forget(&mut means.hub, slot));
+        open.link.forget(&mut means.hub, slot);
         let snapshot = &mut means.hub.snapshot;
         snapshot.waiting_len = snapshot.waiting_len.saturating_sub(as_u64(open.counted_len));
         snapshot.connection_count -= 1;
